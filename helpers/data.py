@@ -1,0 +1,191 @@
+"""Images in memory: the embedded MNIST sample, MNIST, Fashion-MNIST, and a loader for them."""
+
+import gzip
+import shutil
+import socket
+import tempfile
+import zlib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+import torchvision
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    SequentialSampler,
+    TensorDataset,
+)
+
+DATA_DIR = Path(__file__).resolve().parent.parent / "data"
+SAMPLE_DIR = DATA_DIR / "mnist-sample"
+DEBIAN_FASHION_DIR = Path("/usr/share/datasets/fashion-mnist")
+"""Where Debian's package dataset-fashion-mnist puts its files."""
+
+DOWNLOAD_TIMEOUT = 5.0
+"""Seconds without a byte after which a mirror is given up."""
+
+DIGITS = [str(digit) for digit in range(10)]
+GARMENTS = torchvision.datasets.FashionMNIST.classes
+
+
+class ImageData(NamedTuple):
+    """A training part, a test part, and the class names.
+
+    Each part is a ``TensorDataset`` of float32 images (N, 1, 28, 28) in [0, 1] and int64
+    labels (N,) that index ``classes``.
+    """
+
+    train: TensorDataset
+    test: TensorDataset
+    classes: list[str]
+
+
+class DatasetError(RuntimeError):
+    """A dataset can't be had or can't be read; the message says what to do."""
+
+
+def load_dataset(name: str = "mnist-sample", root: Path | str = DATA_DIR) -> ImageData:
+    """Load a dataset into memory, downloading it at first use where it isn't embedded.
+
+    ================= ======== ======= =====================================================
+    name              training test    from
+    ================= ======== ======= =====================================================
+    ``mnist-sample``     8,000   2,000 the course's own ``data/`` folder; no network
+    ``mnist``           60,000  10,000 ``root``/MNIST/raw, else torchvision's mirrors
+    ``fashion-mnist``   60,000  10,000 ``root``/FashionMNIST/raw, else Debian's package
+                                       dataset-fashion-mnist, else torchvision's mirrors
+    ================= ======== ======= =====================================================
+
+    ``root`` has torchvision's layout, so files that torchvision left there are used. A
+    download shows a progress bar, is verified by torchvision's checksums, and reaches
+    ``root`` only when it is complete.
+
+    Raises ValueError for an unknown name, and DatasetError if the files can't be had
+    (no network, a mirror that doesn't answer, a folder that can't be written) or if one of
+    them is truncated or corrupt.
+    """
+    match name:
+        case "mnist-sample":
+            folder, classes = SAMPLE_DIR, DIGITS
+        case "mnist":
+            folder, classes = _raw_folder(torchvision.datasets.MNIST, name, Path(root)), DIGITS
+        case "fashion-mnist":
+            folder = _raw_folder(torchvision.datasets.FashionMNIST, name, Path(root))
+            classes = GARMENTS
+        case _:
+            raise ValueError(
+                f"unknown dataset {name!r}: choose mnist-sample, mnist or fashion-mnist"
+            )
+    return ImageData(_read_split(folder, "train"), _read_split(folder, "t10k"), list(classes))
+
+
+def make_loader(
+    dataset: Dataset, batch_size: int = 128, shuffle: bool = True, seed: int = 0
+) -> DataLoader:
+    """Batches of a dataset whose tensors are already in memory.
+
+    Yields images (B, 1, 28, 28) and labels (B,) for ``load_dataset``'s parts; the last batch
+    holds what is left over. A batch is one indexing of the tensors, not B single images put
+    together, which is what makes it nearly free (PyTorch calls this "disabling automatic
+    batching"). ``seed`` fixes the order: the same from loader to loader, another in each
+    epoch. The random state of torch itself isn't used.
+
+    Raises ValueError if ``batch_size`` isn't a positive integer or the dataset is empty.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
+    batches = BatchSampler(sampler, batch_size, drop_last=False)
+    return DataLoader(dataset, sampler=batches, batch_size=None, generator=generator)
+
+
+def _file_names(split: str) -> tuple[str, str]:
+    return f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte"
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    """The IDX file of that name in a folder, plain or gzipped."""
+    paths = (folder / name, folder / f"{name}.gz")
+    return next((path for path in paths if path.is_file()), None)
+
+
+def _is_complete(folder: Path) -> bool:
+    return all(_find(folder, name) for split in ("train", "t10k") for name in _file_names(split))
+
+
+def _raw_folder(dataset_class: type, name: str, root: Path) -> Path:
+    """The folder that holds a dataset's four IDX files, downloaded if need be."""
+    raw = root / dataset_class.__name__ / "raw"
+    if _is_complete(raw):
+        return raw
+    if name == "fashion-mnist" and _is_complete(DEBIAN_FASHION_DIR):
+        return DEBIAN_FASHION_DIR
+    _download(dataset_class, name, raw)
+    return raw
+
+
+def _download(dataset_class: type, name: str, raw: Path) -> None:
+    """Download into a folder beside ``raw``, and rename it when everything is verified."""
+    timeout = socket.getdefaulttimeout()
+    try:
+        raw.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=raw.parent) as folder:
+            # torchvision sets no timeout of its own, and would wait for a silent mirror for ever.
+            socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
+            complete = Path(dataset_class(folder, download=True).raw_folder)
+            shutil.rmtree(raw, ignore_errors=True)
+            complete.rename(raw)
+    except (OSError, RuntimeError, ValueError, EOFError, zlib.error) as error:
+        at_fault = (
+            f"{raw.parent} can't be written"
+            if isinstance(error, PermissionError | FileExistsError | NotADirectoryError)
+            else "its mirrors can't be reached, or sent something else"
+        )
+        raise DatasetError(
+            f"{name!r} can't be downloaded: {at_fault} ({_first_line(error)}). Use "
+            f"'mnist-sample', which needs no network, or put the four IDX files into {raw}."
+        ) from error
+    finally:
+        socket.setdefaulttimeout(timeout)
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _read_split(folder: Path, split: str) -> TensorDataset:
+    """Images and labels of one split, checked against each other."""
+    images, labels = (_read_idx(folder, name) for name in _file_names(split))
+    if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
+        raise DatasetError(_damaged(folder, f"{split} images and labels don't belong together"))
+    return TensorDataset(
+        torch.from_numpy(images).unsqueeze(1).float().div_(255),
+        torch.from_numpy(labels).long(),
+    )
+
+
+def _read_idx(folder: Path, name: str) -> np.ndarray:
+    """A uint8 array from an IDX file: two zeros, type 8, the sizes as big-endian int32, bytes."""
+    path = _find(folder, name)
+    if path is None:
+        raise DatasetError(_damaged(folder, f"{name} is missing"))
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        if content[:3] != b"\0\0\x08":
+            raise ValueError("not an IDX file of bytes")
+        shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()
+    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+        reason = f"{path.name} is truncated or corrupt: {_first_line(error)}"
+        raise DatasetError(_damaged(folder, reason)) from error
+
+
+def _damaged(folder: Path, reason: str) -> str:
+    remedy = {
+        SAMPLE_DIR: "Restore it with: git checkout -- data/mnist-sample",
+        DEBIAN_FASHION_DIR: "Reinstall Debian's package dataset-fashion-mnist.",
+    }.get(folder, "Delete the folder, and the next call downloads it again.")
+    return f"{reason} (in {folder}). {remedy}"
