@@ -1,0 +1,57 @@
+"""Fixtures shared by the tests: the chapters, and each of them run once through papermill."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+# torch's spinning threads make any contention for the cores some ten times worse.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import nbformat
+import papermill
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+SHORT_PARAMETERS = {
+    "02_tensorboardx_training": {"epochs": 2, "log_every": 20},
+}
+"""What shortens a chapter; one that isn't named here runs with its own values."""
+
+
+@dataclass
+class ChapterRun:
+    """One execution of a chapter through papermill."""
+
+    notebook: nbformat.NotebookNode
+    output_dir: Path
+    parameters: dict
+
+
+@pytest.fixture(scope="session")
+def run_chapter(tmp_path_factory):
+    """A function that runs the chapter of that name, at most once in the session."""
+    runs = {}
+
+    def run(stem: str) -> ChapterRun:
+        if stem not in runs:
+            folder = tmp_path_factory.mktemp(stem)
+            elsewhere = folder / "cwd"
+            elsewhere.mkdir()
+            parameters = SHORT_PARAMETERS.get(stem, {}) | {"output_dir": str(folder / "out")}
+            notebook = papermill.execute_notebook(
+                ROOT / "notebooks" / f"{stem}.ipynb",
+                folder / f"{stem}.ipynb",
+                parameters=parameters,
+                kernel_name="python3",
+                cwd=elsewhere,
+                progress_bar=False,
+            )
+            strays = [str(path) for path in elsewhere.rglob("*")]
+            assert not strays, f"{stem} wrote outside its output_dir: {strays}"
+            runs[stem] = ChapterRun(notebook, folder / "out", parameters)
+        return runs[stem]
+
+    return run
