@@ -4,23 +4,27 @@ import itertools
 import math
 from pathlib import Path
 
+COUNTS = ("epochs", "batch_size", "log_every")
+"""Parameters that count something, and so are whole numbers of at least 1."""
+
 
 def check_parameters(**parameters: object) -> None:
     """Check a chapter's parameters before anything long begins.
 
-    Whole numbers (epochs, batch_size, log_every, ...) must be at least 1, ``seed`` at least 0,
-    and other numbers (learning_rate, ...) positive and finite. Text is left to whatever uses
-    it.
+    Counts (``epochs``, ``batch_size``, ``log_every``, and any other whole number) must be at
+    least 1, ``seed`` at least 0, and other numbers (``learning_rate``) positive and finite.
+    Text is left to whatever uses it.
 
     Raises ValueError naming the parameter, its value and what it should be.
     """
     for name, value in parameters.items():
-        least = 0 if name == "seed" else 1
-        if isinstance(value, bool | str):
-            continue
-        if isinstance(value, int) and value < least:
-            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        if isinstance(value, float) and not (value > 0 and math.isfinite(value)):
+        if name == "seed" or name in COUNTS or isinstance(value, int):
+            least = 0 if name == "seed" else 1
+            if type(value) is not int or value < least:
+                raise ValueError(
+                    f"{name} must be a whole number of at least {least}, got {value!r}"
+                )
+        elif isinstance(value, float) and not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a positive number, got {value!r}")
 
 
