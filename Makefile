@@ -71,3 +71,5 @@ $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
 	@$(PIP) --no-build-isolation --editable '.[test]'
 	@touch $@
+
+.NOTPARALLEL:

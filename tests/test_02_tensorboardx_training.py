@@ -1,0 +1,171 @@
+"""What the training chapter wrote, read back with TensorBoard's own reader."""
+
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams import plugin_data_pb2
+
+from helpers.data import load_dataset, make_loader
+from helpers.model import ConvNet
+
+CHAPTER = "02_tensorboardx_training"
+
+
+@pytest.fixture(scope="module")
+def run(run_chapter):
+    return run_chapter(CHAPTER)
+
+
+@pytest.fixture(scope="module")
+def events(run):
+    keep_all = {"scalars": 0, "images": 0, "histograms": 0, "tensors": 0}
+    return EventAccumulator(str(run.output_dir / "run-1"), size_guidance=keep_all).Reload()
+
+
+@pytest.fixture(scope="module")
+def logged_steps(run):
+    """The steps that the parameters imply: every log_every-th of all."""
+    batches = len(make_loader(load_dataset().train, batch_size=128))
+    every = run.parameters["log_every"]
+    return list(range(every, run.parameters["epochs"] * batches + 1, every))
+
+
+def test_tags_are_exactly_these(events):
+    tags = events.Tags()
+    assert tags["scalars"] == ["train/loss", "test/accuracy"]
+    assert set(tags["images"]) == {"train/batch", "test/confusion"}
+    assert tags["histograms"] == [name for name, _ in ConvNet().named_parameters()]
+    assert set(tags["tensors"]) == {
+        "about this run/text_summary",
+        *(f"class {digit}" for digit in range(10)),
+    }
+    assert tags["graph"]
+
+
+def test_every_tag_has_every_logged_step_once(events, logged_steps):
+    assert len(logged_steps) == 6
+    for tag in ("train/loss", "test/accuracy"):
+        assert [event.step for event in events.Scalars(tag)] == logged_steps
+    assert [event.step for event in events.Images("train/batch")] == logged_steps
+    for name, _ in ConvNet().named_parameters():
+        assert [event.step for event in events.Histograms(name)] == logged_steps
+
+
+def test_it_learned(events):
+    losses = [event.value for event in events.Scalars("train/loss")]
+    accuracies = [event.value for event in events.Scalars("test/accuracy")]
+    assert losses[0] == pytest.approx(2.3, abs=0.1)  # ln 10: no digit is preferred yet
+    assert losses == sorted(losses, reverse=True)
+    assert losses[-1] < 1.0
+    assert 0.7 < accuracies[-1] < 0.95
+
+
+def test_the_loss_is_the_mean_since_the_last_entry(events, run):
+    """Trained again here, bare: the logged numbers are the means of these losses."""
+    torch.manual_seed(0)
+    data = load_dataset()
+    model = ConvNet().to(memory_format=torch.channels_last)
+    loader = make_loader(data.train, seed=0)
+    next(iter(loader))  # the chapter shows a batch first
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    losses = []
+    for _ in range(run.parameters["epochs"]):
+        for images, labels in loader:
+            loss = torch.nn.functional.cross_entropy(model(images), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+    logged = [event.value for event in events.Scalars("train/loss")]
+    every = run.parameters["log_every"]
+    means = np.array(losses)[: len(logged) * every].reshape(-1, every).mean(1)
+    assert logged == pytest.approx(means, rel=0.02)
+
+
+def test_the_image_is_the_batch_as_a_grid_of_twelve_columns(events):
+    for event in events.Images("train/batch"):
+        picture = Image.open(io.BytesIO(event.encoded_image_string))
+        rows, columns = 11, 12  # 128 images
+        assert picture.size == (columns * 30 + 2, rows * 30 + 2)
+        pixels = np.asarray(picture.convert("L"))
+        assert pixels.max() == 255
+        assert 0.08 < (pixels > 127).mean() < 0.16  # the share of ink in MNIST
+
+
+def test_histograms_count_every_weight(events):
+    for name, parameter in ConvNet().named_parameters():
+        for event in events.Histograms(name):
+            assert event.histogram_value.num == parameter.numel()
+            assert sum(event.histogram_value.bucket) == parameter.numel()
+
+
+def test_weights_move(events):
+    first, *_, last = events.Histograms("fc.0.weight")
+    assert last.histogram_value.sum_squares > 1.02 * first.histogram_value.sum_squares
+
+
+def test_precision_recall_curves_are_of_their_digit(events):
+    """Row 0 of the stored table counts true positives; at threshold 0 that is all of the digit."""
+    from tensorboard.util import tensor_util
+
+    counts = load_dataset().test.tensors[1].bincount()
+    for digit in range(10):
+        (event,) = events.Tensors(f"class {digit}")
+        table = tensor_util.make_ndarray(event.tensor_proto)
+        assert table.shape == (6, 127)
+        assert table[0, 0] == counts[digit]
+        precision = table[4]
+        assert precision[63] > 0.5  # at a probability of one half: ten times a guess
+
+
+def test_projector_has_500_digits_with_labels_and_thumbnails(run):
+    (config,) = (run.output_dir / "run-1").rglob("projector_config.pbtxt")
+    folder = next((run.output_dir / "run-1").rglob("tensors.tsv")).parent
+    assert "sprite" in config.read_text()
+    vectors = np.loadtxt(folder / "tensors.tsv", delimiter="\t")
+    assert vectors.shape == (500, 64)
+    labels = (folder / "metadata.tsv").read_text().split()
+    assert labels == [str(label) for label in load_dataset().test.tensors[1][:500].tolist()]
+    sprite = Image.open(folder / "sprite.png")
+    assert sprite.size == (23 * 28, 23 * 28)
+
+
+def test_two_short_runs_are_compared(run):
+    rates = {}
+    for folder in (run.output_dir / "run-1").glob("learning-rate-*"):
+        events = EventAccumulator(str(folder)).Reload()
+        metadata = events.SummaryMetadata("_hparams_/session_start_info")
+        content = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
+        rate = content.session_start_info.hparams["learning rate"].number_value
+        rates[rate] = events.Scalars("short run/accuracy")[-1].value
+    assert set(rates) == {0.0003, 0.003}
+    assert 0.2 < rates[0.0003] < rates[0.003] < 0.95
+
+
+def test_the_note_names_the_parameters(events):
+    (event,) = events.Tensors("about this run/text_summary")
+    text = event.tensor_proto.string_val[0].decode()
+    assert "| dataset | mnist-sample |" in text
+    assert "| epochs | 2 |" in text
+
+
+def test_bar_reached_the_end(run):
+    printed = "".join(
+        output.text
+        for cell in run.notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
+    assert "step 126 of 126, epoch=2, loss=" in printed
+
+
+def test_a_second_run_has_event_files_of_its_own(run, tmp_path):
+    """The chapter's first cells, run twice on one output_dir."""
+    from helpers.chapter import new_run_dir
+
+    assert new_run_dir(run.output_dir).name == "run-2"
+    assert len(list((run.output_dir / "run-1").glob("events.out.*"))) == 1

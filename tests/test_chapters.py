@@ -1,0 +1,189 @@
+"""What holds for every chapter: it runs, it is built like the others, its stored page is real."""
+
+import ast
+import json
+import re
+
+import nbformat
+import papermill
+import pytest
+from conftest import CHAPTERS, ROOT
+
+OPENING = ("What you'll do", "What you'll learn", "What you need", "How long it takes")
+CLOSING = ["## What you saw", "## Exercises", "## Further reading"]
+OUTPUT_LIMIT = 1_000_000  # characters of one cell's outputs, as stored
+NOTEBOOK_LIMIT = 3_000_000
+
+chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def markdown(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+
+
+def tags(cell):
+    return cell.metadata.get("tags", [])
+
+
+def test_there_are_chapters():
+    assert [path.stem[:2] for path in CHAPTERS] == [f"{n:02}" for n in range(1, len(CHAPTERS) + 1)]
+    assert len(CHAPTERS) == 4
+
+
+@chapters
+def test_runs_through_papermill(path, run_chapter):
+    run = run_chapter(path.stem)
+    assert all(cell.execution_count for cell in code_cells(run.notebook))
+    assert any(run.output_dir.iterdir())
+    for cell in code_cells(run.notebook):
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text
+
+
+@chapters
+def test_parameters_are_one_tagged_cell_that_papermill_understands(path):
+    cells = [cell for cell in code_cells(read(path)) if "parameters" in tags(cell)]
+    assert len(cells) == 1
+    assert "output_dir" in papermill.inspect_notebook(path)
+    for statement in ast.parse(cells[0].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)  # plain values only
+    assert f'output_dir = "../data/outputs/{path.stem}"' in cells[0].source
+
+
+@chapters
+def test_opening_and_close(path):
+    texts = markdown(read(path))
+    number = int(path.stem[:2])
+    assert re.match(rf"# {number} · \S", texts[0])
+    assert re.findall(r"^- \*\*(.+?):\*\* \S", texts[0], re.M) == list(OPENING)
+    headings = re.findall(r"^## .+$", "\n".join(texts), re.M)
+    assert headings[-3:] == CLOSING
+    assert "## Going further" in headings
+
+
+@chapters
+def test_every_exercise_has_a_folded_solution(path):
+    notebook = read(path)
+    close = "\n".join(markdown(notebook)).split("## Exercises")[1]
+    exercises = re.findall(r"^\*\*\d\. ", close, re.M)
+    solutions = [cell for cell in code_cells(notebook) if "solution" in tags(cell)]
+    assert len(exercises) == len(solutions) >= 2
+    assert all(cell.metadata.jupyter.source_hidden for cell in solutions)
+
+
+@chapters
+def test_stored_page_was_run_in_order_and_without_errors(path):
+    cells = code_cells(read(path))
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    for cell in cells:
+        for output in cell.outputs:
+            assert output.output_type != "error"
+            assert output.get("name") != "stderr", output.text
+        assert len(json.dumps(cell.outputs)) < OUTPUT_LIMIT
+    assert path.stat().st_size < NOTEBOOK_LIMIT
+
+
+@chapters
+def test_stored_page_shows_nothing_of_the_machine_it_ran_on(path):
+    text = path.read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|Users|tmp|work)/|site-packages", text)
+    assert not re.search(r"127\.0\.0\.1:\d", text)
+
+
+@chapters
+def test_cells_that_are_not_compared_say_why(path):
+    for cell in code_cells(read(path)):
+        skipped = "nbval-ignore-output" in tags(cell)
+        reason = cell.metadata.get("not_compared")
+        if skipped or reason:
+            print(f"{path.stem} [{cell.execution_count}] not compared: {reason}")
+        assert skipped == bool(reason)
+        assert not {"nbval-skip", "raises-exception"} & set(tags(cell))
+
+
+@chapters
+def test_pictures_in_the_text_exist_and_are_described(path):
+    for text in markdown(read(path)):
+        for description, target in re.findall(r"!\[(.*?)\]\((.*?)\)", text, re.S):
+            assert len(description.split()) >= 4, f"{target} needs a description"
+            assert (path.parent / target).is_file(), f"{target} is missing"
+        assert "<img" not in text
+
+
+@chapters
+def test_links_say_where_they_lead_and_local_ones_exist(path):
+    for text in markdown(read(path)):
+        for words, target in re.findall(r"(?<!!)\[([^\]]+)\]\(([^)]+)\)", text):
+            assert words.lower() not in {"here", "link", "this", "click here"}
+            if not target.startswith(("http", "#")):
+                assert (path.parent / target).is_file(), f"{target} is missing"
+
+
+@chapters
+def test_every_drawn_figure_has_a_title_and_labels(path):
+    """A figure in a chapter names itself; axes are labelled, or switched off for an image."""
+    for cell in code_cells(read(path)):
+        if "plt.show()" in cell.source:
+            assert re.search(r"title|draw_", cell.source), cell.source
+            assert re.search(r"label|set_axis_off|axis\(.off|draw_", cell.source), cell.source
+
+
+def test_packages_agree_between_pyproject_environment_and_constraints():
+    import tomllib
+
+    import yaml
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    pins = [
+        Requirement(line.partition("#")[0])
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if line.partition("#")[0].strip()
+    ]
+
+    *conda, pip = environment["dependencies"]
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
+    assert {"graphviz", "pip"} < set(conda)
+    python = next(item for item in conda if item.startswith("python="))
+    assert Requirement(f"python{project['requires-python']}").specifier.contains(
+        python.removeprefix("python=")
+    )
+
+    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
+    for text in wanted:
+        requirement = Requirement(text)
+        own = [
+            pin
+            for pin in pins
+            if canonicalize_name(pin.name) == canonicalize_name(requirement.name)
+        ]
+        assert own, f"{requirement.name} isn't in constraints.txt"
+        for pin in own:
+            (exact,) = pin.specifier
+            assert exact.operator == "=="
+            assert requirement.specifier.contains(exact.version), f"{text} against {pin}"
+
+
+def test_the_constraints_are_what_is_installed():
+    from importlib.metadata import version
+
+    from packaging.requirements import Requirement
+
+    for line in (ROOT / "constraints.txt").read_text().splitlines():
+        if not line.partition("#")[0].strip():
+            continue
+        pin = Requirement(line.partition("#")[0])
+        if pin.marker is None or pin.marker.evaluate():
+            assert version(pin.name) in pin.specifier, line
