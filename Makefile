@@ -41,7 +41,7 @@ notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored out
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' wheel --editable '.[test]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[test]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
