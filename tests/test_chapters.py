@@ -7,7 +7,7 @@ import re
 import nbformat
 import papermill
 import pytest
-from conftest import CHAPTERS, ROOT
+from conftest import CHAPTERS
 
 OPENING = ("What you'll do", "What you'll learn", "What you need", "How long it takes")
 CLOSING = ["## What you saw", "## Exercises", "## Further reading"]
@@ -136,54 +136,3 @@ def test_every_drawn_figure_has_a_title_and_labels(path):
         if "plt.show()" in cell.source:
             assert re.search(r"title|draw_", cell.source), cell.source
             assert re.search(r"label|set_axis_off|axis\(.off|draw_", cell.source), cell.source
-
-
-def test_packages_agree_between_pyproject_environment_and_constraints():
-    import tomllib
-
-    import yaml
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
-    pins = [
-        Requirement(line.partition("#")[0])
-        for line in (ROOT / "constraints.txt").read_text().splitlines()
-        if line.partition("#")[0].strip()
-    ]
-
-    *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
-    assert {"graphviz", "pip"} < set(conda)
-    python = next(item for item in conda if item.startswith("python="))
-    assert Requirement(f"python{project['requires-python']}").specifier.contains(
-        python.removeprefix("python=")
-    )
-
-    wanted = [*project["dependencies"], *sum(project["optional-dependencies"].values(), [])]
-    for text in wanted:
-        requirement = Requirement(text)
-        own = [
-            pin
-            for pin in pins
-            if canonicalize_name(pin.name) == canonicalize_name(requirement.name)
-        ]
-        assert own, f"{requirement.name} isn't in constraints.txt"
-        for pin in own:
-            (exact,) = pin.specifier
-            assert exact.operator == "=="
-            assert requirement.specifier.contains(exact.version), f"{text} against {pin}"
-
-
-def test_the_constraints_are_what_is_installed():
-    from importlib.metadata import version
-
-    from packaging.requirements import Requirement
-
-    for line in (ROOT / "constraints.txt").read_text().splitlines():
-        if not line.partition("#")[0].strip():
-            continue
-        pin = Requirement(line.partition("#")[0])
-        if pin.marker is None or pin.marker.evaluate():
-            assert version(pin.name) in pin.specifier, line
