@@ -141,7 +141,7 @@ def test_two_short_runs_are_compared(run):
         metadata = events.SummaryMetadata("_hparams_/session_start_info")
         content = plugin_data_pb2.HParamsPluginData.FromString(metadata.plugin_data.content)
         rate = content.session_start_info.hparams["learning rate"].number_value
-        rates[rate] = events.Scalars("short_run/accuracy")[-1].value
+        rates[round(rate, 9)] = events.Scalars("short_run/accuracy")[-1].value
     assert set(rates) == {0.0003, 0.003}
     assert 0.2 < rates[0.0003] < rates[0.003] < 0.95
 

@@ -1,7 +1,7 @@
 """Training with the chapter's logging, the original's way, and bare: one child process each.
 
-    python tests/benchmarks/training.py            # the table
-    python tests/benchmarks/training.py --child chapter --seed 0 ...   # one run, as JSON
+python tests/benchmarks/training.py            # the table
+python tests/benchmarks/training.py --child chapter --seed 0 ...   # one run, as JSON
 """
 
 import argparse
