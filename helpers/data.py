@@ -1,9 +1,14 @@
 """Images in memory: the embedded MNIST sample, MNIST, Fashion-MNIST, and a loader for them."""
 
 import gzip
+import queue
 import shutil
 import socket
 import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
 import zlib
 from pathlib import Path
 from typing import NamedTuple
@@ -132,6 +137,7 @@ def _download(dataset_class: type, name: str, raw: Path) -> None:
     timeout = socket.getdefaulttimeout()
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
+        _wait_for_a_mirror(dataset_class)
         with tempfile.TemporaryDirectory(prefix=".download-", dir=raw.parent) as folder:
             # torchvision sets no timeout of its own, and would wait for a silent mirror for ever.
             socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
@@ -150,6 +156,38 @@ def _download(dataset_class: type, name: str, raw: Path) -> None:
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
+
+
+def _wait_for_a_mirror(dataset_class: type) -> None:
+    """Return when one of the mirrors answers; raise OSError if none does in time.
+
+    torchvision asks them one after the other, each at all of its addresses: behind a firewall
+    that swallows packets, that takes minutes.
+    """
+    answers: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
+
+    def ask(address: str) -> None:
+        try:
+            urllib.request.urlopen(address, timeout=DOWNLOAD_TIMEOUT).close()
+            answers.put(None)
+        except urllib.error.HTTPError:
+            answers.put(None)  # what it says about this file is torchvision's business
+        except OSError as error:
+            answers.put(error)
+
+    for mirror in dataset_class.mirrors:
+        address = mirror + dataset_class.resources[0][0]
+        # A daemon, since a look-up of a name can't be given a time limit.
+        threading.Thread(target=ask, args=(address,), daemon=True).start()
+    deadline = time.monotonic() + DOWNLOAD_TIMEOUT
+    for _ in dataset_class.mirrors:
+        try:
+            error = answers.get(timeout=max(deadline - time.monotonic(), 0))
+        except queue.Empty:
+            raise TimeoutError(f"no answer within {DOWNLOAD_TIMEOUT:g} s") from None
+        if error is None:
+            return
+    raise error
 
 
 def _first_line(error: Exception) -> str:

@@ -182,6 +182,18 @@ def test_a_mirror_that_hangs_is_given_up(tmp_path, monkeypatch):
     assert socket.getdefaulttimeout() is None
 
 
+def test_a_name_that_never_resolves_is_given_up(tmp_path, monkeypatch):
+    """As behind a firewall that swallows packets, where each of many addresses costs its time."""
+    monkeypatch.setattr(data, "DOWNLOAD_TIMEOUT", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(20))
+    mirrors(monkeypatch, "http://one.invalid/", "http://two.invalid/")
+    start = time.monotonic()
+    with pytest.raises(DatasetError, match=r"can't be reached.*no answer within 0\.2 s"):
+        load_dataset("mnist", root=tmp_path)
+    assert time.monotonic() - start < 5
+    assert list((tmp_path / "MNIST").iterdir()) == []
+
+
 @pytest.fixture
 def mirror(tmp_path_factory):
     """A folder, and the address at which a server hands out its files."""
