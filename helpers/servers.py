@@ -1,5 +1,6 @@
 """TensorBoard and Visdom, each as a page of its own process, shown inside the notebook."""
 
+import contextlib
 import html
 import importlib.util
 import json
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import urllib.parse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -30,24 +32,27 @@ class _PageServer:
     height = 800
     """Height of the embedded page, in pixels."""
 
-    def __init__(self, environment: dict[str, str] | None = None, **settings: str) -> None:
+    def __init__(self, **settings: object) -> None:
         settings["prefix"] = _proxy_prefix()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", __file__, type(self).__name__, json.dumps(settings)],
+            [sys.executable, "-P", __file__, type(self).__name__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            env=os.environ | (environment or {}),
             start_new_session=True,  # an interrupted cell must not interrupt the server
         )
         try:
+            # Not on the command line, where every user of the machine could read a password.
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.write(json.dumps(settings).encode() + b"\n")
+                self._process.stdin.flush()
             self.port = int(self._first_line())
         except BaseException:
             self.stop()
             raise
-        prefix = settings["prefix"].format(port=self.port)
-        self.url = prefix if prefix else f"http://127.0.0.1:{self.port}/"
+        self._path = settings["prefix"].format(port=self.port) or "/"
+        self.url = self._path if settings["prefix"] else f"http://127.0.0.1:{self.port}/"
 
     def _first_line(self) -> bytes:
         """What the process says when it serves. Raises ServerError if it doesn't say it."""
@@ -120,6 +125,91 @@ class TensorBoardServer(_PageServer):
         super().__init__(logdir=str(Path(logdir).resolve()))
 
 
+class VisdomServer(_PageServer):
+    """Visdom, which keeps its environments in a folder, and its clients.
+
+    ``client()`` hands out clients; ``url`` is the address of the page and ``port`` its port;
+    ``stop()``, or leaving a ``with`` block, ends it. As a cell's last line it shows the page.
+    What ``client().save([...])`` saved is there again for the next server on the same folder;
+    what wasn't saved is lost with the server.
+
+    Only programs on this machine reach the server, but any user's can. Where others work on the
+    same machine, ask for a name and a password: ``login=("me", getpass.getpass())``. Then log in
+    at ``url``, in a tab of its own; ``client()`` logs in by itself.
+
+    ``port`` is for those who need a certain one, and ``page=False`` for a server without its
+    page, which needs no download.
+
+    Raises OSError if the folder can't be made, AssetsError if the page's files can't be had,
+    ServerError if Visdom doesn't start.
+    """
+
+    def __init__(
+        self,
+        env_path: Path | str,
+        port: int = 0,
+        login: tuple[str, str] | None = None,
+        page: bool = True,
+    ) -> None:
+        from helpers.visdom_assets import page_folder
+
+        env_path = Path(env_path).resolve()
+        env_path.mkdir(parents=True, exist_ok=True)
+        for file in env_path.glob("*.json"):
+            _check_environment(file)
+        if login is not None and not all(login):
+            raise ValueError("login must be a name and a password, and neither of them empty")
+        self._login = login
+        self._clients = []
+        self._has_page = page
+        folder = str(page_folder()) if page else None
+        super().__init__(env_path=str(env_path), port=port, login=login, page_folder=folder)
+
+    def client(self, env: str = "main", **options: object):
+        """A client that draws in the environment ``env``; ``options`` are those of Visdom's own.
+
+        Raises ServerError if the server is gone.
+        """
+        from helpers.visdom_client import VisdomClient  # imports torch
+
+        username, password = self._login or (None, None)
+        client = VisdomClient(
+            server="http://127.0.0.1",
+            port=self.port,
+            base_url=self._path.rstrip("/") or "/",
+            env=env,
+            username=username,
+            password=password,
+            **options,
+        )
+        self._clients.append(client)
+        return client
+
+    def stop(self) -> None:
+        """End the process and wait for it. Does nothing the second time."""
+        for client in self._clients:
+            client.use_socket = False  # or its thread would try for ever to connect again
+        super().stop()
+
+    def _repr_html_(self) -> str:
+        if self.is_running and not self._has_page:
+            return "<p>Visdom runs without its page.</p>"
+        return super()._repr_html_()
+
+
+def _check_environment(file: Path) -> None:
+    """Raise ServerError if a saved environment is damaged: Visdom would drop it or not start."""
+    try:
+        content = json.loads(file.read_bytes())
+        if not {"jsons", "reload"} <= content.keys():
+            raise ValueError("not an environment of Visdom")
+    except (ValueError, AttributeError) as error:
+        raise ServerError(
+            f"{file} is damaged ({error}). Move it away, and its windows are gone, or put back "
+            "a good copy of it."
+        ) from None
+
+
 def _proxy_prefix() -> str:
     """Where the reader's browser finds a port of this machine, with "{port}" in it.
 
@@ -159,6 +249,120 @@ def _serve_tensorboard(logdir: str, prefix: str) -> int:
     return urllib.parse.urlsplit(board.launch()).port
 
 
+def _serve_visdom(
+    env_path: str, port: int, login: list[str] | None, page_folder: str | None, prefix: str
+) -> int:
+    """Start Visdom in a thread; return its port when all of it answers."""
+    import asyncio
+    import hashlib
+    import secrets
+    import threading
+
+    sys.meta_path.insert(0, _NoTorch())
+    from tornado.httpserver import HTTPServer
+    from tornado.netutil import bind_sockets
+    from visdom.server import app
+    from visdom.utils.server_utils import hash_password
+
+    # Listening before anything else, so that no one can take the port in between.
+    try:
+        sockets = bind_sockets(port, "127.0.0.1")
+    except OSError as error:
+        raise SystemExit(f"port {port}: {error.strerror}. {_who_is_on(port)}") from None
+    port = sockets[0].getsockname()[1]
+    base = prefix.format(port=port).rstrip("/")
+
+    folder = page_folder or os.devnull
+    # Autoreload would start the server anew, without its windows, when a module's file changes.
+    app.tornado_settings.update(static_path=folder, template_path=folder, autoreload=False)
+    credential = None
+    if login:
+        sent = hashlib.sha256(login[1].encode()).hexdigest()  # what a client sends
+        credential = {"username": login[0], "password": hash_password(sent)}
+    with tempfile.TemporaryDirectory() as private:
+        # Visdom reads the secret of its cookies from a file, by default in the user's home.
+        Path(private, "COOKIE_SECRET").write_text(secrets.token_hex(32))
+        app.DEFAULT_ENV_PATH = f"{private}/"
+        application = app.Application(
+            port=port,
+            base_url=base,
+            env_path=env_path,
+            user_credential=credential,
+            eager_data_loading=True,  # 0.2.4 saves an environment that isn't loaded as nothing
+        )
+
+    async def serve() -> None:
+        HTTPServer(application, max_buffer_size=1024**3).add_sockets(sockets)
+        await asyncio.Event().wait()
+
+    threading.Thread(target=lambda: asyncio.run(serve()), daemon=True).start()
+    _check_visdom(f"http://127.0.0.1:{port}{base}", login, page=page_folder is not None)
+    return port
+
+
+class _NoTorch:
+    """Hides torch from this process: Visdom's server would take seconds to import it, unused."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "torch":
+            raise ModuleNotFoundError("hidden", name=name)
+
+
+def _check_visdom(address: str, login: list[str] | None, page: bool) -> None:
+    """Ask for all that a client and a browser will ask for. SystemExit if any of it is missing."""
+    import hashlib
+    import re
+
+    ask = _asker()
+    if login:
+        password = hashlib.sha256(login[1].encode()).hexdigest()
+        ask(f"{address}/", json.dumps({"username": login[0], "password": password}))
+    if ask(f"{address}/win_exists", PROBE) != "false":
+        raise SystemExit("its API doesn't answer as Visdom's does")
+    if page:
+        for link in re.findall(r'(?:src|href)=["\']?([^"\'\s>]+)', ask(f"{address}/")):
+            answer = ask(urllib.parse.urljoin(address, link)) if "/static/" in link else link
+            if not answer and "/user/" not in link:  # the reader's own style is mostly empty
+                raise SystemExit(f"{link}, a part of its page, is empty")
+
+
+PROBE = '{"win": "", "eid": "main"}'
+"""Asks a Visdom for a window that isn't there: the answer is "false"."""
+
+
+def _asker() -> Callable[..., str]:
+    """A function that gets an address, or posts data to it, and returns the answer's text."""
+    import http.cookiejar
+    import urllib.error
+    import urllib.request
+
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}),  # no proxy leads to this machine
+        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
+    )
+
+    def ask(address: str, data: str | None = None, timeout: float = 30) -> str:
+        try:
+            with opener.open(address, data and data.encode(), timeout) as reply:
+                return reply.read().decode("utf-8", errors="replace")
+        except urllib.error.HTTPError as error:
+            raise SystemExit(f"it answers {error.code} at {address}") from None
+        except OSError as error:
+            raise SystemExit(f"it doesn't answer at {address}: {error}") from None
+
+    return ask
+
+
+def _who_is_on(port: int) -> str:
+    """A sentence on what holds a port, and what to do."""
+    try:
+        answer = _asker()(f"http://127.0.0.1:{port}/win_exists", PROBE, timeout=2)
+        holder = "A Visdom server" if answer in ("true", "false") else "Another web server"
+    except SystemExit as refusal:
+        holder = "Another web server" if "it answers" in str(refusal) else "Another program"
+    return f"{holder} may be running there: leave out port= to get a free one."
+
+
 def _free_port() -> int:
     import socket
 
@@ -167,11 +371,12 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _main(name: str, settings: str) -> None:
-    serve = {"TensorBoardServer": _serve_tensorboard}[name]
+def _main(name: str) -> None:
+    serve = {"TensorBoardServer": _serve_tensorboard, "VisdomServer": _serve_visdom}[name]
+    settings = json.loads(sys.stdin.readline())
     # A server may print; the parent reads the port from what was standard output.
     parent, sys.stdout = sys.stdout, sys.stderr
-    port = serve(**json.loads(settings))
+    port = serve(**settings)
     print(port, file=parent, flush=True)
     sys.stdin.read()  # until the parent closes it or is gone
     os._exit(0)

@@ -1,0 +1,329 @@
+"""The folder that Visdom's page is served from, with the scripts and styles of others.
+
+    python -m helpers.visdom_assets
+
+fetches what is missing, about 5 MB, once for each environment. Visdom's own server would fetch
+the same files at its first start, into its own package, unchecked, and end if it couldn't. Here
+they come as npm packages of pinned bytes; where there is no npm, Visdom's own download brings
+them, and they must be those bytes too.
+"""
+
+import base64
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+TIMEOUT = 180
+"""Seconds that fetching may take in all."""
+
+
+class AssetsError(RuntimeError):
+    """The page's files can't be had; the message says why, what still works, and what to do."""
+
+
+class Package(NamedTuple):
+    """An npm package: SHA-512 of its archive, in base64, and where its files go."""
+
+    name: str
+    version: str
+    sha512: str
+    files: dict[str, str]
+
+
+MATHJAX_2 = (
+    "MathJax.js",
+    "config/Safe.js",
+    "config/TeX-AMS-MML_HTMLorMML.js",
+    "extensions/Safe.js",
+    "jax/output/SVG/config.js",
+    "jax/output/SVG/fonts/TeX/fontdata.js",
+    "jax/output/SVG/fonts/TeX/Size1/Regular/Main.js",
+    "jax/output/SVG/jax.js",
+)
+
+EVERY_VISDOM = (
+    Package(
+        "jquery",
+        "3.1.1",
+        "zuiWRmx65Kd1oFGdWLvAjbsumdOBFvs3r1vuqCyKFF79R7exBHNbiNEJ8LR+xkzgfxqBznMD/4Cv6PHXS6mvEw==",
+        {"dist/jquery.min.js": "js/jquery.min.js"},
+    ),
+    Package(
+        "bootstrap",
+        "3.3.7",
+        "qcFaisBrcBhTFkz1IUnGDYnX6ZWfFzH8zOixUDtHW9Ip+r+7MfMFav2rzy7cIHc7rgIg7xjhWBoo1mS/U26j4g==",
+        {
+            "dist/js/bootstrap.min.js": "js/bootstrap.min.js",
+            "dist/css/bootstrap.min.css": "css/bootstrap.min.css",
+            **{
+                f"dist/fonts/{name}": f"fonts/{name}"
+                for name in (
+                    "glyphicons-halflings-regular.eot",
+                    "glyphicons-halflings-regular.ttf",
+                    "glyphicons-halflings-regular.woff",
+                    "glyphicons-halflings-regular.woff2",
+                )
+            },
+        },
+    ),
+    Package(
+        "react",
+        "16.2.0",
+        "ZmIomM7EE1DvPEnSFAHZn9Vs9zJl5A9H7el0EGTE6ZbW9FKe/14IYAlPbC8iH25YarEQxZL+E8VW7Mi7kfQrDQ==",
+        {"umd/react.production.min.js": "js/react-react.min.js"},
+    ),
+    Package(
+        "react-dom",
+        "16.2.0",
+        "zpGAdwHVn9K0091d+hr+R0qrjoJ84cIBFL2uU60KvWBPfZ7LPSrfqviTxGHWN0sjPZb2hxWzMexwrvJdKePvjg==",
+        {"umd/react-dom.production.min.js": "js/react-dom.min.js"},
+    ),
+    Package(
+        "react-modal",
+        "3.1.10",
+        "7b77AGWCkdg0YOf/qcYIGCpuwbxRwOA8P3UrUovk4grUNv+idOmHovJAx/Dcd3fuwHtgixxVjpcjVG60985MSA==",
+        {"dist/react-modal.min.js": "js/react-modal.min.js"},
+    ),
+    Package(
+        "plotly.js-dist-min",
+        "2.11.1",
+        "F9WWNht0D3yBLZGHbLoJNfvplXvy+GUPSsA/lCbMuYd/UwzSu6Vmyprxlps9Einw1LDS1hYBrJeioK0lE3ieXA==",
+        {"plotly.min.js": "js/plotly-plotly.min.js"},
+    ),
+    Package(
+        "sjcl",
+        "1.0.7",
+        "xQbiwKfiAj6vyk44ANJ5RRymALRdRZOuRoKNYkWUU404p/RFXmMaay1Z5vRn30GJjkD+psox4Jd38jZojSuNYA==",
+        {"sjcl.js": "js/sjcl.js"},
+    ),
+    Package(
+        "layout-bin-packer",
+        "1.4.0",
+        "dQOZnajbOBGIcS9YlzKrkRtMCGa2oEpyf1zGRn93suphSvPclJe54Sbgtb053GJ21DUk84IBzaeQvjn+Gb10fA==",
+        {
+            "dist/layout-bin-packer.js": "js/layout_bin_packer.js",
+            "dist/layout-bin-packer.js.map": "js/layout-bin-packer.js.map",
+        },
+    ),
+    Package(
+        "d3",
+        "3.5.17",
+        "yFk/2idb8OHPKkbAL8QaOaqENNoMhIaSHZerk3oQsECwkObkCpJyjYwCe+OHiq6UEdhe1m8ZGARRRO3ljFjlKg==",
+        {"d3.min.js": "js/d3.v3.min.js"},
+    ),
+    Package(
+        "d3-selection-multi",
+        "1.0.1",
+        "mEnRkJ6A+Otd1LuRPV3az+s/RLDmIEhuz/MnT21O2nPcWNH7wZotdIlRjMA4Wpr+n7AESQ5fD8v1J3nL2Mnw9g==",
+        {"build/d3-selection-multi.js": "js/d3-selection-multi.v1.js"},
+    ),
+    Package(
+        "save-svg-as-png",
+        "1.4.17",
+        "7QDaqJsVhdFPwviCxkgHiGm9omeaMBe1VKbHySWU6oFB2LtnGCcYS13eVoslUgq6VZC6Tjq/HddBd1K6p2PGpA==",
+        {"lib/saveSvgAsPng.js": "js/saveSvgAsPng.js"},
+    ),
+)
+
+VISDOM_0_2 = (
+    *EVERY_VISDOM,
+    Package(
+        "react-resizable",
+        "1.4.6",
+        "4zLORO51u0/mlDsrVCAA4p266d+3mb2ZMNdiWOotAh/PdnfrRzZhgePmKE08PSQatXVIfMjmyD+Sapay8tmxdQ==",
+        {"css/styles.css": "css/react-resizable-styles.css"},
+    ),
+    Package(
+        "react-grid-layout",
+        "0.16.3",
+        "ytP92EqUjqcFhGzvdeKrK610dQ04GdFwRCWtD6PoeL5wR3liETcFISO7k8RBqnosV86JtXf/DwIfrL0COLs0gg==",
+        {"css/styles.css": "css/react-grid-layout-styles.css"},
+    ),
+    Package(
+        "mathjax",
+        "2.7.5",
+        "OzsJNitEHAJB3y4IIlPCAvS0yoXwYjlo2Y4kmm9KQzyIBZt2d8yKRalby3uTRNN4fZQiGL2iMXjpdP1u2Rq2DQ==",
+        {name: f"js/mathjax/2.7.5/{name}" for name in MATHJAX_2},
+    ),
+)
+
+VISDOM_0_3 = (
+    *EVERY_VISDOM,
+    Package(
+        "react-resizable",
+        "3.1.3",
+        "liJBNayhX7qA4tBJiBD321FDhJxgGTJ07uzH5zSORXoE8h7PyEZ8mLqmosST7ppf6C4zUsbd2gzDMmBCfFp9Lw==",
+        {"css/styles.css": "css/react-resizable-styles.css"},
+    ),
+    Package(
+        "react-grid-layout",
+        "2.2.3",
+        "OAEJHBxmfuxQfVtZwRzmsokijGlBgzYIJ7MUlLk/VSa43SaGzu15w5D0P2RDrfX5EvP9POMbL6bFrai/huDzbQ==",
+        {"css/styles.css": "css/react-grid-layout-styles.css"},
+    ),
+    Package(
+        "mathjax",
+        "3.2.2",
+        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
+        {"es5/tex-mml-svg.js": "js/mathjax/3.2.2/es5/tex-mml-svg.js"},
+    ),
+)
+
+PACKAGES = {"0.2": VISDOM_0_2, "0.3": VISDOM_0_3}
+"""What the page of a Visdom release needs."""
+
+SHA256 = {
+    "0.2": "7181a14557b5f3f86f1ec7096c98d27d84b4a89cf9a6e41f3a6e72210ad26d53",
+    "0.3": "388985e7ea3ab51a216caffbe460d3fcb040f3402a1cff6ffb15a6a56208ae11",
+}
+"""What ``_digest`` must say of all those files together, whichever way they came."""
+
+ADVICE = (
+    "Visdom's API works without its page: VisdomServer(folder, page=False). For the page, "
+    "install npm and run 'python -m helpers.visdom_assets' once with a network connection."
+)
+
+
+def page_folder() -> Path:
+    """The folder of the page's files for the installed Visdom; fetched if it isn't there.
+
+    It lies in the environment, under ``sys.prefix``, and is complete or not there at all.
+
+    Raises AssetsError if the files can't be fetched, aren't the pinned bytes, or can't be kept.
+    """
+    release = ".".join(version("visdom").split(".")[:2])
+    if release not in PACKAGES:
+        raise AssetsError(f"the page of Visdom {release} isn't known here, only {list(PACKAGES)}")
+    name = f"visdom-{version('visdom')}-{SHA256[release][:8]}"
+    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / name
+    if folder.is_dir():
+        return folder
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
+            page = Path(scratch) / "page"
+            _copy_own_files(page)
+            _fetch(release, page, Path(scratch))
+            try:
+                page.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # else another process was quicker
+                    raise
+    except OSError as error:
+        raise AssetsError(f"{folder.parent} can't be written ({error}). {ADVICE}") from error
+    return folder
+
+
+def _copy_own_files(page: Path) -> None:
+    """Copy what Visdom itself brings, with two addresses in the page mended."""
+    own = Path(importlib.util.find_spec("visdom").submodule_search_locations[0]) / "static"
+    for name in ("index.html", "login.html", "error.html", "css", "js/main.js"):
+        if (own / name).is_dir():
+            shutil.copytree(own / name, page / name)
+        elif (own / name).exists():
+            (page / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(own / name, page / name)
+    index = page / "index.html"
+    text = index.read_text(encoding="utf-8")
+    # Tornado 6.6 refuses a static_url that leads out of the static folder: the page would be 403.
+    text = text.replace(
+        '{{ static_url("../user/style.css") }}',
+        '{{ handler.settings["static_url_prefix"] }}../user/style.css',
+    )
+    text = text.replace('href="favicon.png"', 'href="data:,"')  # there is no such file
+    index.write_text(text, encoding="utf-8")
+
+
+def _fetch(release: str, page: Path, scratch: Path) -> None:
+    """Bring the packages' files into ``page``, or raise AssetsError."""
+    reasons = []
+    for way in (_fetch_with_npm, _fetch_with_visdom):
+        try:
+            way(PACKAGES[release], page, scratch)
+            if _digest(PACKAGES[release], page) != SHA256[release]:
+                raise AssetsError("what came isn't what is pinned")
+            return
+        except (AssetsError, subprocess.TimeoutExpired) as error:
+            reasons.append(f"{way.__doc__.split(':')[0].lower()}: {error}")
+    raise AssetsError(f"Visdom's page can't be had ({'; '.join(reasons)}). {ADVICE}")
+
+
+def _fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
+    """With npm: an archive for each package, whose bytes are pinned."""
+    npm = shutil.which("npm")
+    if npm is None:
+        raise AssetsError("npm isn't installed")
+    names = [f"{package.name}@{package.version}" for package in packages]
+    patience = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
+    # TIMEOUT bounds it all: without a network npm would try for minutes.
+    result = subprocess.run(
+        [npm, "pack", "--silent", "--json", *patience, *names],
+        cwd=scratch,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    if result.returncode:
+        raise AssetsError(f"npm pack failed, {_last_line(result.stderr or result.stdout)}")
+    for package, packed in zip(packages, json.loads(result.stdout), strict=True):
+        content = (scratch / packed["filename"]).read_bytes()
+        if base64.b64encode(hashlib.sha512(content).digest()).decode() != package.sha512:
+            raise AssetsError(f"{package.name}@{package.version} isn't what is pinned")
+        with tarfile.open(scratch / packed["filename"]) as archive:
+            for source, target in package.files.items():
+                (page / target).parent.mkdir(parents=True, exist_ok=True)
+                (page / target).write_bytes(archive.extractfile(f"package/{source}").read())
+
+
+def _fetch_with_visdom(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
+    """With Visdom's own download: from several sites, some of them not even over https."""
+    script = (
+        "import sys\n"
+        "from visdom.server.build import download_scripts\n"
+        "download_scripts(install_dir=sys.argv[1])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script, str(scratch / "visdom")],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    for target in _targets(packages):
+        source = scratch / "visdom" / "static" / target
+        if not source.is_file():
+            raise AssetsError(f"{target} didn't come, {_last_line(result.stderr)}")
+        (page / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, page / target)
+
+
+def _targets(packages: tuple[Package, ...]) -> list[str]:
+    return sorted(target for package in packages for target in package.files.values())
+
+
+def _digest(packages: tuple[Package, ...], page: Path) -> str:
+    """SHA-256 over the names and the SHA-256 of the packages' files in ``page``."""
+    digest = hashlib.sha256()
+    for target in _targets(packages):
+        digest.update(
+            f"{target} {hashlib.sha256((page / target).read_bytes()).hexdigest()}\n".encode()
+        )
+    return digest.hexdigest()
+
+
+def _last_line(text: str) -> str:
+    return (text.strip().splitlines() or ["without a word"])[-1][:200]
+
+
+if __name__ == "__main__":
+    try:
+        page_folder()
+    except AssetsError as error:
+        sys.exit(str(error))
