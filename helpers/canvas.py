@@ -1,7 +1,8 @@
 """hiddenlayer's History and Canvas, mended: a picture that is redrawn while a network learns.
 
 The interface is that of hiddenlayer 0.3 (https://github.com/waleedka/hiddenlayer); the classes
-here subclass its own. Import them as ``from helpers import hiddenlayer as hl``.
+here subclass its own and leave them as they are. Import them as
+``from helpers import hiddenlayer as hl``.
 """
 
 import io
@@ -15,7 +16,6 @@ from hiddenlayer.history import format_step
 from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib import rc_context
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 # Distinct to readers with any of the common kinds of colour blindness; Okabe and Ito, 2008.
@@ -25,12 +25,12 @@ MARKERS = ("o", "s", "^", "D", "v")
 
 
 class Metric(hiddenlayer.history.Metric):
-    """One metric of a History: ``name``, the ``steps`` at which it was logged, the ``data``.
+    """One metric of a History: its ``name``, the ``steps`` at which it was logged, its ``data``.
 
-    ``data`` is an array with one entry a step, in the order of the steps: of shape (S,) for
-    numbers, (S, ...) for arrays of one shape.
+    ``data`` has one entry a step, in the order of the steps: (S,) for numbers, (S, ...) for
+    arrays.
 
-    Raises KeyError if nothing of that name was logged.
+    Raises KeyError if nothing of that name was logged, ValueError if the shape changed.
     """
 
     def __init__(self, history: "History", name: str) -> None:
@@ -39,7 +39,11 @@ class Metric(hiddenlayer.history.Metric):
         if not self.steps:
             names = ", ".join(sorted(history.metrics)) or "nothing yet"
             raise KeyError(f"no metric {name!r} was logged; logged so far: {names}")
-        self.data = np.array([history.history[step][name] for step in self.steps])
+        values = [history.history[step][name] for step in self.steps]
+        shapes = {np.shape(value) for value in values}
+        if len(shapes) > 1:
+            raise ValueError(f"{name} was logged in several shapes: {sorted(shapes)}")
+        self.data = np.array(values)
 
 
 class History(hiddenlayer.history.History):
@@ -65,18 +69,18 @@ class Canvas(hiddenlayer.canvas.Canvas):
 
     Inside ``with canvas:`` the calls are collected, and the picture is redrawn at the end; an
     empty block draws nothing. In a notebook the picture appears below the cell and is replaced
-    at each redraw; in a script only ``save`` shows it. A subclass may add panels: a method
-    whose name begins with ``draw_`` and that draws on ``self.ax``, matplotlib Axes.
+    at each redraw, while what the cell prints stays; in a script only ``save`` shows it. A
+    subclass may add panels: a method whose name begins with ``draw_`` and that draws on
+    ``self.ax``, matplotlib Axes.
 
     ``figure`` is the matplotlib Figure and ``png`` the picture that was shown last, as bytes of
-    a PNG file; ``redraws`` counts the pictures. ``theme["fig_width"]`` is the width in inches;
-    at 100 dots an inch the default is as wide as a notebook's page.
+    a PNG file; ``redraws`` counts the pictures. ``theme`` holds the width of the figure and the
+    height of a panel in inches; with 100 dots an inch, three panels fit a laptop's screen.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.theme = {"fig_width": 9, "panel_height": 2.5}
-        self.figure = None
+        self.theme = {"fig_width": 9, "panel_height": 1.7}
         self.png = b""
         self.redraws = 0
         self._shown_in = None
@@ -108,7 +112,7 @@ class Canvas(hiddenlayer.canvas.Canvas):
         head = [call for call in calls if call[0] == "draw_summary"]
         width, height = self.theme["fig_width"], self.theme["panel_height"]
         # Inches: a fixed margin costs nothing, where tight_layout draws everything twice.
-        above, below, gap = 0.35 + 0.55 * bool(head), 0.6, 0.95
+        above, below, gap = 0.35 + 0.55 * bool(head), 0.55, 0.8
         total = above + len(panels) * height + max(len(panels) - 1, 0) * gap + below
         self.figure = Figure((width, total), dpi=100)  # quicker than clearing the one before
         for name, arguments, options in head:
@@ -119,7 +123,7 @@ class Canvas(hiddenlayer.canvas.Canvas):
             len(panels),
             hspace=gap / height,
             left=0.8 / width,
-            right=1 - 0.25 / width,
+            right=1 - 0.75 / width,
             top=1 - above / total,
             bottom=below / total,
         )
@@ -132,27 +136,32 @@ class Canvas(hiddenlayer.canvas.Canvas):
         shell = get_ipython()
         if shell is None or not hasattr(shell, "kernel"):
             return
-        picture = Image(self.png, format="png", alt=f"Canvas, {self._titles()}")
+        titles = "; ".join(ax.get_title() for ax in self.figure.axes if ax.get_title())
+        picture = Image(self.png, format="png", alt=f"Canvas: {titles}")
+        # An update is drawn in place. Clearing the output first would take along what the cell
+        # printed, and would let the page jump.
         if self._shown_in == shell.execution_count:
             self._handle.update(picture)
         else:
             self._handle = display(picture, display_id=True)
             self._shown_in = shell.execution_count
 
-    def _titles(self) -> str:
-        return "; ".join(ax.get_title() for ax in self.figure.axes if ax.get_title())
-
     def save(self, file_name: Path | str) -> None:
-        """Save the last picture; the ending of the name chooses the format (png, pdf, svg)."""
-        if not self.redraws:
+        """Save the last picture; the ending of the name chooses the format (png, pdf, svg).
+
+        Raises ValueError if nothing has been drawn.
+        """
+        if self.figure is None:
             raise ValueError("the canvas is empty: draw on it before you save it")
         self.figure.savefig(file_name)
 
     def draw_summary(self, history: History, title: str = "") -> None:
         """A line above the panels: the last step and the time from the first to the last."""
+        if not history.steps:
+            raise ValueError("nothing was logged in this history, so there is nothing to sum up")
         time = str(history.get_total_time()).split(".")[0]
-        line = f"step {format_step(history.step)}, {time} (h:mm:ss)"
-        self.figure.suptitle(f"{title}\n{line}" if title else line, y=0.99)
+        line = f"step {format_step(history.step)}, {time} (h:mm:ss) since the first entry"
+        self.figure.suptitle(f"{title}\n{line}" if title else line, y=0.99, va="top")
 
     def draw_plot(
         self,
@@ -161,15 +170,21 @@ class Canvas(hiddenlayer.canvas.Canvas):
         ylabel: str = "",
         title: str | None = None,
     ) -> None:
-        """A line for each metric over its steps; the title gives the last values."""
-        metrics = [metrics] if isinstance(metrics, Metric) else list(metrics)
+        """A line for each metric over its steps; unless given, the title is the last values.
+
+        Steps that are tuples stand side by side in their order, evenly spaced.
+        """
+        metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
         labels = labels or [metric.name for metric in metrics]
-        values = [
-            f"{label}: {metric.data[-1]:.4g}" for label, metric in zip(labels, metrics, strict=True)
-        ]
-        ticks = sorted({step for metric in metrics for step in metric.steps})
-        in_epochs = isinstance(ticks[0], tuple)
-        place = {step: i if in_epochs else step for i, step in enumerate(ticks)}
+        for metric in metrics:
+            if metric.data.ndim != 1:
+                raise ValueError(f"draw_plot needs numbers; {metric.name} is {_shape(metric)}")
+        if title is None:
+            pairs = zip(labels, metrics, strict=True)
+            title = "   ".join(f"{label}: {metric.data[-1]:.4g}" for label, metric in pairs)
+        steps = sorted({step for metric in metrics for step in metric.steps})
+        in_epochs = isinstance(steps[0], tuple)
+        place = {step: i if in_epochs else step for i, step in enumerate(steps)}
         for i, (metric, label) in enumerate(zip(metrics, labels, strict=True)):
             self.ax.plot(
                 [place[step] for step in metric.steps],
@@ -181,68 +196,79 @@ class Canvas(hiddenlayer.canvas.Canvas):
                 label=label,
             )
         if in_epochs:  # no more tick labels than fit
-            shown = ticks[:: -(-len(ticks) // 12)]
+            shown = steps[:: -(-len(steps) // 12)]
             self.ax.set_xticks([place[step] for step in shown], map(format_step, shown))
-        self.ax.set(
-            title="   ".join(values) if title is None else title,
-            xlabel="epoch:step" if in_epochs else "step",
-            ylabel=ylabel,
-        )
+        self.ax.set(title=title, xlabel=_axis_name(steps), ylabel=ylabel)
         self.ax.grid(alpha=0.3)
         if len(metrics) > 1:
             self.ax.legend()
 
     def draw_image(self, metric: Metric, limit: int = 5) -> None:
-        """The metric's last images side by side, (height, width), all on one colour scale."""
+        """The metric's last ``limit`` images, (height, width), side by side on one colour scale.
+
+        Where there are negative values, white is 0, and the scale reaches as far below it as
+        above. Values that aren't finite are left blank.
+        """
         if metric.data.ndim != 3:
-            shape = metric.data.shape[1:]
-            raise ValueError(f"draw_image needs images (height, width); {metric.name} is {shape}")
+            raise ValueError(f"draw_image needs (height, width); {metric.name} is {_shape(metric)}")
         images, steps = metric.data[-limit:], metric.steps[-limit:]
         height, width = images.shape[1:]
-        low, high = images.min(), images.max()
+        finite = images[np.isfinite(images)]
+        low, high = finite.min(initial=0), finite.max(initial=0)
+        if low < 0:
+            low, high = -max(-low, high), max(-low, high)
         gap = max(width // 20, 1)
         strip = np.full((height, len(images) * (width + gap) - gap), np.nan)
         starts = range(0, strip.shape[1], width + gap)
         for start, image in zip(starts, images, strict=True):
-            strip[:, start : start + width] = image
-        self.ax.imshow(strip, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
+            strip[:, start : start + width] = np.where(np.isfinite(image), image, np.nan)
+        colors = "RdBu_r" if low < 0 else "viridis"
+        drawn = self.ax.imshow(strip, colors, vmin=low, vmax=high, interpolation="nearest")
+        panel = self.ax.get_window_extent()
+        unit = 12 / min(panel.width, panel.height * strip.shape[1] / height)  # 12 dots
+        self.figure.colorbar(drawn, cax=self.ax.inset_axes([1 + unit, 0, unit, 1]))
         labels = [f"step {format_step(step)}" for step in steps]
-        self.ax.set_xticks([start + width / 2 for start in starts], labels)
+        self.ax.set_xticks([start + (width - 1) / 2 for start in starts], labels)
         self.ax.set_yticks([])
         self.ax.tick_params(length=0)
         self.ax.set_frame_on(False)
-        self.ax.set_title(
-            f"{metric.name}, {height} x {width}, from {low:.3g} (dark) to {high:.3g} (bright)"
-        )
+        self.ax.set_title(f"{metric.name}, {height} x {width}")
 
     def draw_hist(self, metric: Metric, title: str = "", limit: int = 10, bins: int = 40) -> None:
         """How the metric's values are distributed at each of its last steps, newest in front.
 
         All steps share their ``bins``, so that shapes can be compared. A ridge's height above
-        its baseline is the number of values in a bin.
+        its baseline is the number of values in a bin; the title says how many the highest has.
+        Values that aren't finite aren't counted; the title says how many there are.
         """
         data, steps = metric.data[-limit:].reshape(-1, metric.data[0].size), metric.steps[-limit:]
-        edges = np.histogram_bin_edges(data, bins)
-        counts = [np.histogram(row, edges)[0] for row in data]
-        spacing = 0.4 * max(map(max, counts))
-        baselines = spacing * np.arange(len(data))[::-1]
-        for i, (count, baseline) in enumerate(zip(counts, baselines, strict=True)):
-            _ridge(self.ax, count, edges, baseline, i)
+        finite = np.isfinite(data)
+        edges = np.histogram_bin_edges(data[finite], bins)
+        counts = [np.histogram(row, edges)[0] for row in data]  # which leaves out what isn't finite
+        highest = max(map(max, counts))
+        baselines = 0.4 * max(highest, 1) * np.arange(len(data))[::-1]
+        for order, (count, baseline) in enumerate(zip(counts, baselines, strict=True)):
+            self.ax.stairs(
+                baseline + count,
+                edges,
+                baseline=baseline,
+                fill=True,
+                facecolor="#9EC5E3",
+                edgecolor="#08306B",
+                linewidth=1,
+                zorder=order + 1,
+            )
         self.ax.set_yticks(baselines, map(format_step, steps))
-        self.ax.set_ylim(
-            -0.1 * spacing, max(b + max(c) for b, c in zip(baselines, counts, strict=True)) * 1.03
-        )
-        in_epochs = isinstance(steps[0], tuple)
-        self.ax.set(
-            title=title or f"{metric.name}, {data.shape[1]:,} values",
-            xlabel="value",
-            ylabel="epoch:step" if in_epochs else "step",
-        )
+        self.ax.set_ylim(-0.03 * baselines[0] - 1)
+        title = title or f"{metric.name}, {data.shape[1]:,} values, up to {highest:,} in a bin"
+        if not finite.all():
+            title += f", {np.count_nonzero(~finite):,} not finite"
+        self.ax.set(title=title, xlabel="value", ylabel=_axis_name(steps))
 
 
-def _ridge(ax: Axes, count: np.ndarray, edges: np.ndarray, baseline: float, order: int) -> None:
-    """One histogram of a ridge plot, drawn in front of those of lower order."""
-    ax.stairs(
-        baseline + count, edges, baseline=baseline, fill=True, color="#9EC5E3", zorder=2 * order
-    )
-    ax.stairs(baseline + count, edges, baseline=baseline, color="#08306B", zorder=2 * order + 1)
+def _axis_name(steps: Sequence[int | tuple[int, int]]) -> str:
+    return "epoch:step" if isinstance(steps[0], tuple) else "step"
+
+
+def _shape(metric: Metric) -> str:
+    return f"of shape {metric.data.shape[1:]}" if metric.data.ndim > 1 else "a number"
