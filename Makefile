@@ -45,7 +45,8 @@ constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml a
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
-	    -e '/^visdom==/a visdom==0.3.0; python_version >= "3.12"'; } > constraints.new
+	    -e '/^visdom==/a visdom==0.3.0; python_version >= "3.12"' \
+	    -e '/^visdom==/a openTSNE==1.0.4; python_version >= "3.12"'; } > constraints.new
 	@mv constraints.new constraints.txt
 
 clean:  ## remove the environment and what chapters wrote; downloaded datasets stay
