@@ -17,15 +17,32 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import torch
 import torchvision
 from machine import DATASET, describe_machine
+from table import compare, print_rows
 from torch import nn
 from torchvision.transforms import ToTensor
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHAPTER = ROOT / "notebooks" / "02_tensorboardx_training.ipynb"
 WAYS = ("chapter", "original", "bare")
+PARTS = ("data", "evaluation", "scalars", "images", "histograms")
+
+
+def watch(loop):
+    """Seconds that the loop takes, and MB by which the process's peak rises above its start."""
+    before = psutil.Process().memory_info().rss / 2**20
+    start = time.perf_counter()
+    loop()
+    return time.perf_counter() - start, max(peak_mb() - before, 0)
+
+
+def peak_mb():
+    """The most memory this process ever held, in MB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def chapter_cells(arguments, output_dir):
@@ -43,27 +60,68 @@ def chapter_cells(arguments, output_dir):
 
 
 def chapter(arguments, output_dir):
-    """The chapter as it stands. Returns the model and the seconds of its training loop."""
+    """The chapter as it stands: its model, its loop's seconds, and the parts of them."""
     loop, names = chapter_cells(arguments, output_dir)
-    start = time.perf_counter()
-    exec(loop, names)
-    return names["model"], time.perf_counter() - start
+    parts = dict.fromkeys(PARTS, 0.0)
+
+    def timed(part, function):
+        def call(*positional, **named):
+            start = time.perf_counter()
+            result = function(*positional, **named)
+            parts[part] += time.perf_counter() - start
+            return result
+
+        return call
+
+    class Writer(names["SummaryWriter"]):
+        """tensorboardX's, with a watch on each call."""
+
+        def __init__(self, *positional):
+            super().__init__(*positional)
+            self.add_scalar = timed("scalars", self.add_scalar)
+            self.add_image = timed("images", self.add_image)
+            self.add_histogram = timed("histograms", self.add_histogram)
+
+    class Loader:
+        """The chapter's loader, with a watch on each batch."""
+
+        def __init__(self, loader):
+            self.loader = loader
+
+        def __len__(self):
+            return len(self.loader)
+
+        def __iter__(self):
+            following = timed("data", iter(self.loader).__next__)
+            with contextlib.suppress(StopIteration):
+                while True:
+                    yield following()
+
+    names["SummaryWriter"], names["loader"] = Writer, Loader(names["loader"])
+    names["accuracy"] = timed("evaluation", names["accuracy"])
+    names["make_grid"] = timed("images", names["make_grid"])
+    seconds, training_mb = watch(lambda: exec(loop, names))
+    return names["model"], {"seconds": seconds, "training MB": training_mb} | parts
 
 
 def bare(arguments, output_dir):
     """The chapter's model, optimizer and batches, and nothing else."""
     _, names = chapter_cells(arguments, output_dir)
     model, loader = names["model"], names["loader"]
-    batches = [batch for _ in range(arguments.epochs) for batch in loader]
+    batches = list(loader)
     optimizer = torch.optim.Adam(model.parameters(), lr=arguments.learning_rate)
     loss_function = nn.CrossEntropyLoss()
-    start = time.perf_counter()
-    for images, labels in batches:
-        loss = loss_function(model(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return model, time.perf_counter() - start
+
+    def loop():
+        for _ in range(arguments.epochs):
+            for images, labels in batches:
+                loss = loss_function(model(images), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+
+    seconds, training_mb = watch(loop)
+    return model, {"seconds": seconds, "training MB": training_mb}
 
 
 def original(arguments, output_dir):
@@ -89,26 +147,29 @@ def original(arguments, output_dir):
     loader = torch.utils.data.DataLoader(
         train, batch_size=arguments.batch_size, shuffle=True, num_workers=2
     )
-    start = time.perf_counter()
-    total, step = 0, 0
-    for _ in range(arguments.epochs):
-        for images, labels in loader:
-            loss = loss_function(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total = total + loss
-            step += 1
-            if step % arguments.log_every == 0:
-                writer.add_scalar("train loss", total.item() / step, step)
-                answers = model(test_images).argmax(1)
-                share = (answers == test.targets).float().mean().item()
-                writer.add_scalar("test acc", share, step)
-                grid = torchvision.utils.make_grid(images, nrow=12)
-                writer.add_image("train image sample", grid, step)
-                for name, parameter in model.named_parameters():
-                    writer.add_histogram(name, parameter.data.numpy(), step)
-    return model, time.perf_counter() - start
+
+    def loop():
+        total, step = 0, 0
+        for _ in range(arguments.epochs):
+            for images, labels in loader:
+                loss = loss_function(model(images), labels)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total = total + loss
+                step += 1
+                if step % arguments.log_every == 0:
+                    writer.add_scalar("train loss", total.item() / step, step)
+                    answers = model(test_images).argmax(1)
+                    share = (answers == test.targets).float().mean().item()
+                    writer.add_scalar("test acc", share, step)
+                    grid = torchvision.utils.make_grid(images, nrow=12)
+                    writer.add_image("train image sample", grid, step)
+                    for name, parameter in model.named_parameters():
+                        writer.add_histogram(name, parameter.data.numpy(), step)
+
+    seconds, training_mb = watch(loop)
+    return model, {"seconds": seconds, "training MB": training_mb}
 
 
 def as_torchvision_reads_it(folder):
@@ -134,13 +195,13 @@ def child(arguments):
 
     way = {"chapter": chapter, "original": original, "bare": bare}[arguments.child]
     with tempfile.TemporaryDirectory() as output_dir, contextlib.redirect_stdout(io.StringIO()):
-        model, seconds = way(arguments, output_dir)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    result = accuracy(model, load_dataset(DATASET.name).test)
-    print(json.dumps({"seconds": seconds, "peak MB": peak, "accuracy": result}))
+        model, figures = way(arguments, output_dir)
+    figures["peak MB"] = peak_mb()
+    figures["accuracy"] = accuracy(model, load_dataset(DATASET.name).test)
+    print(json.dumps(figures))
 
 
-def main():
+def options():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--child", choices=WAYS)
     parser.add_argument("--runs", type=int, default=5, help="runs of each way (default: 5)")
@@ -149,34 +210,49 @@ def main():
     parser.add_argument("--learning_rate", type=float, default=3e-4)
     parser.add_argument("--log_every", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    arguments.dataset = DATASET.name
-    if arguments.child:
-        return child(arguments)
+    return parser
 
-    print(describe_machine())
-    print(f"{DATASET.name}, {arguments.epochs} epochs, {arguments.runs} runs of each in turn")
+
+def rows(epochs=5, runs=5):
+    """Run the three ways in turn, each run with a seed of its own."""
     results = {way: [] for way in WAYS}
-    for seed in range(arguments.runs):
+    for seed in range(runs):
         for way in WAYS:
-            command = [sys.executable, __file__, "--child", way, "--seed", str(seed)]
-            for option in ("epochs", "batch_size", "learning_rate", "log_every"):
-                command += [f"--{option}", str(getattr(arguments, option))]
+            command = [sys.executable, __file__, "--child", way]
+            command += ["--seed", str(seed), "--epochs", str(epochs)]
             done = subprocess.run(command, check=True, capture_output=True, text=True)
             results[way].append(json.loads(done.stdout.splitlines()[-1]))
-    middle = {
-        way: {key: statistics.median(run[key] for run in runs) for key in runs[0]}
-        for way, runs in results.items()
-    }
-    print(f"{'':10}{'seconds':>10}{'peak MB':>10}{'accuracy':>10}{'time against bare':>20}")
-    for way in WAYS:
-        pairs = zip(results[way], results["bare"], strict=True)
-        ratio = statistics.median(run["seconds"] / other["seconds"] for run, other in pairs)
-        row = middle[way]
-        mean = statistics.mean(run["accuracy"] for run in results[way])
-        print(f"{way:10}{row['seconds']:10.1f}{row['peak MB']:10.0f}{mean:10.4f}{ratio:20.2f}")
-    return None
+
+    def column(way, key):
+        return [run[key] for run in results[way]]
+
+    what = f"training chapter, {epochs} epochs of {DATASET.name}"
+    way = "the original's way"
+    yield compare(what, way, column("chapter", "seconds"), column("original", "seconds"), "<= 1/3")
+    for key, label, target in (
+        ("peak MB", "peak memory of the process", "<= 1/3"),
+        ("training MB", "peak memory above its start", ""),
+    ):
+        ours, theirs = column("chapter", key), column("original", key)
+        yield compare(label, way, ours, theirs, target, "MB")
+    ours, theirs = (
+        [100 * value for value in column(way, "accuracy")] for way in ("chapter", "original")
+    )
+    off = statistics.mean(ours) - statistics.mean(theirs)
+    row = compare("mean test accuracy", way, ours, theirs, "within 0.5 points")
+    row.figures = f"{statistics.mean(ours):.2f} against {statistics.mean(theirs):.2f} %, {off:+.2f}"
+    yield row
+    seconds = column("chapter", "seconds")
+    yield compare(what, "the bare steps", seconds, column("bare", "seconds"), "<= 1.15")
+    for part in PARTS:
+        yield compare(f"of these: {part}", "the chapter's loop", column("chapter", part), seconds)
 
 
 if __name__ == "__main__":
-    main()
+    arguments = options().parse_args()
+    if arguments.child:
+        arguments.dataset = DATASET.name
+        child(arguments)
+    else:
+        print(describe_machine())
+        print_rows(list(rows(arguments.epochs, arguments.runs)))
