@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit nbval notebooks constraints clean system
+.PHONY: help lab test lint unit nbval notebooks bench constraints clean system
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ nbval: $(VENV)/.test  ## run the chapters as they stand, and compare the stored 
 
 notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored outputs
 	@$(PY) tests/run_notebooks.py
+
+bench: $(VENV)/.test  ## measure what the pictures cost, on a quiet machine (about half an hour)
+	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
