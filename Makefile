@@ -69,11 +69,13 @@ $(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) setuptools wheel
 	@$(PIP) --no-build-isolation --editable .
+	@$(PY) -m helpers.visdom_assets || true  # chapter 4 tries again, or says how to do without
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
 	@$(PIP) --no-build-isolation --editable '.[test]'
+	@$(PY) -m helpers.visdom_assets
 	@touch $@
 
 .NOTPARALLEL:

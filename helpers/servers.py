@@ -262,7 +262,7 @@ def _serve_visdom(
     from tornado.httpserver import HTTPServer
     from tornado.netutil import bind_sockets
     from visdom.server import app
-    from visdom.utils.server_utils import hash_password
+    from visdom.utils.server_utils import gather_envs, hash_password
 
     # Listening before anything else, so that no one can take the port in between.
     try:
@@ -272,6 +272,8 @@ def _serve_visdom(
     port = sockets[0].getsockname()[1]
     base = prefix.format(port=port).rstrip("/")
 
+    if gather_envs.__defaults__:  # 0.2.4 would compare environments in the user's home
+        gather_envs.__defaults__ = (env_path,)
     folder = page_folder or os.devnull
     # Autoreload would start the server anew, without its windows, when a module's file changes.
     app.tornado_settings.update(static_path=folder, template_path=folder, autoreload=False)
