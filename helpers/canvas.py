@@ -69,9 +69,10 @@ class Canvas(hiddenlayer.canvas.Canvas):
 
     Inside ``with canvas:`` the calls are collected, and the picture is redrawn at the end; an
     empty block draws nothing. In a notebook the picture appears below the cell and is replaced
-    at each redraw, while what the cell prints stays; in a script only ``save`` shows it. A
-    subclass may add panels: a method whose name begins with ``draw_`` and that draws on
-    ``self.ax``, matplotlib Axes.
+    at each redraw. What the cell prints stays: above the picture if it was printed before the
+    first one, else below. In a script only ``save`` shows the picture. A subclass may add
+    panels: a method whose name begins with ``draw_`` and that draws on ``self.ax``, matplotlib
+    Axes.
 
     ``figure`` is the matplotlib Figure and ``png`` the picture that was shown last, as bytes of
     a PNG file; ``redraws`` counts the pictures. ``theme`` holds the width of the figure and the
@@ -101,7 +102,7 @@ class Canvas(hiddenlayer.canvas.Canvas):
             self.ax = self.gs = self._context = None
             self.drawing_calls = []
         buffer = io.BytesIO()
-        # Fast compression: the picture is short-lived, and half the time went into its size.
+        # Fast compression: the picture is short-lived, and a smaller one takes a sixth longer.
         self.figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
         self.png = buffer.getvalue()
         self.redraws += 1
@@ -151,7 +152,7 @@ class Canvas(hiddenlayer.canvas.Canvas):
 
         Raises ValueError if nothing has been drawn.
         """
-        if self.figure is None:
+        if not self.redraws:
             raise ValueError("the canvas is empty: draw on it before you save it")
         self.figure.savefig(file_name)
 
