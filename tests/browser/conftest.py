@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from conftest import SHORT_PARAMETERS
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -36,11 +37,14 @@ OPTIONS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
-PATIENCE = 120_000
+PATIENCE = 20_000
 """Milliseconds that a page may take for one step on a busy machine; nothing waits without need."""
 
 SCALE = 2 if os.environ.get("PICTURES") else 1
 """Device pixels in a CSS pixel: pictures are for screens of high resolution."""
+
+if SCALE == 2:
+    SHORT_PARAMETERS.clear()  # pictures show the chapters at full length
 
 PICTURE_LIMIT = 300_000
 """Bytes of one stored picture."""

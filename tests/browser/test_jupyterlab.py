@@ -10,7 +10,7 @@ import psutil
 import pytest
 from conftest import CHAPTERS, SHORT_PARAMETERS
 
-from browser.conftest import SCALE, WatchedPage
+from browser.conftest import WatchedPage
 from browser.lab import Notebook, copy_chapter, jupyterlab
 
 PREFIX = "/user/x/"
@@ -46,11 +46,10 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    """A folder with copies of the chapters, shortened; pictures are taken at full length."""
+    """A folder with copies of the chapters, shortened."""
     folder = tmp_path_factory.mktemp("course")
     for path in CHAPTERS:
-        shorter = SHORT_PARAMETERS.get(path.stem, {}) if SCALE == 1 else {}
-        copy_chapter(path, folder / "notebooks", **shorter)
+        copy_chapter(path, folder / "notebooks", **SHORT_PARAMETERS.get(path.stem, {}))
     return folder
 
 

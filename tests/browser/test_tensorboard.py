@@ -1,0 +1,199 @@
+"""TensorBoard's page over the run of the training chapter: each pane shows what was logged."""
+
+import io
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from browser.conftest import WatchedPage
+from helpers.data import load_dataset, make_loader
+from helpers.model import ConvNet
+from helpers.servers import TensorBoardServer
+
+CHAPTER = "02_tensorboardx_training"
+
+PARAMETERS = sorted(name for name, _ in ConvNet().named_parameters())
+
+WIDE = {"width": 1600, "height": 1200}
+
+POINTS = "paths => paths.map(path => path.getAttribute('d').split(/[ML]/).length - 1)"
+"""How many points each of some SVG paths has, as JavaScript."""
+
+
+@pytest.fixture(scope="module")
+def run(run_chapter):
+    return run_chapter(CHAPTER)
+
+
+@pytest.fixture(scope="module")
+def logged(run):
+    """How many log entries the run has made."""
+    steps = run.parameters.get("epochs", 5) * len(make_loader(load_dataset().train))
+    return steps // run.parameters.get("log_every", 20)
+
+
+@pytest.fixture(scope="module")
+def board(run, browser):
+    """TensorBoard's page, wide enough for all its tabs; no request and no script may fail."""
+    with TensorBoardServer(run.output_dir / "run-1") as server:
+        watched = WatchedPage(browser, viewport=WIDE)
+        page = watched.page
+        page.goto(server.url)
+        # TensorBoard starts to look for a projector's files when a page first asks, and gives
+        # it a tab when a page asks the next time.
+        for _ in range(100):
+            page.locator("app-header-reload button").click()
+            page.wait_for_timeout(500)
+            if tab(page, "Projector").is_visible():
+                break
+        yield page
+        problems = watched.unexpected({})
+        watched.close()
+    assert problems == []
+
+
+def tab(board: Page, name: str) -> Locator:
+    return board.locator("plugin-selector [role=tab]", has_text=re.compile(f"^ *{name} *$", re.I))
+
+
+def cards(board: Page, name: str, kind: str, tags: str) -> Locator:
+    """The cards that a pane shows after a click on its tab, for the tags that match a filter.
+
+    With a filter, the first of the pane's groups holds what matches.
+    """
+    tab(board, name).click()
+    board.locator("tf-tag-filterer input:visible").fill(tags)
+    found = board.locator("tf-category-paginated-view:visible").first
+    expect(found.get_by_text("Tags matching")).to_be_visible()
+    return found.locator(kind)
+
+
+def around(*parts: Locator, margin: int = 12) -> dict:
+    """The smallest rectangle that holds these parts of a page, for a screenshot."""
+    boxes = [part.bounding_box() for part in parts]
+    left, top = (min(box[side] for box in boxes) - margin for side in ("x", "y"))
+    right = max(box["x"] + box["width"] for box in boxes) + margin
+    bottom = max(box["y"] + box["height"] for box in boxes) + margin
+    return {"x": left, "y": top, "width": right - left, "height": bottom - top}
+
+
+def test_the_page_opens_with_the_curves(board, take_picture):
+    """What a reader meets first, in a window as wide as a notebook's output."""
+    tab(board, "Time Series").click()
+    board.set_viewport_size({"width": 1120, "height": 640})
+    board.get_by_role("radio", name="Scalars").click()
+    board.get_by_role("button", name="Settings").first.click()
+    for tag in ("test/accuracy", "train/loss"):
+        card = board.locator("scalar-card", has_text=tag)
+        expect(card.locator("line-chart canvas, line-chart svg path").first).to_be_visible()
+    take_picture("02_time_series", board)
+    board.set_viewport_size(WIDE)
+
+
+def test_scalars_have_a_card_for_both_tags(board, logged, take_picture):
+    found = cards(board, "Scalars", "tf-scalar-card", "^(train|test)/")
+    expect(found).to_have_count(2)
+    for number, tag in enumerate(("test/accuracy", "train/loss")):
+        card = found.nth(number)
+        expect(card.locator(".heading-label.name")).to_have_text(tag)
+        expect(card.locator("path.line").first).to_be_visible()
+        counts = card.locator("path.line").evaluate_all(POINTS)
+        assert max(counts) == logged
+
+
+def test_images_show_the_batch_and_the_confusion_matrix(board):
+    found = cards(board, "Images", "tf-image-loader", ".")
+    expect(found).to_have_count(2)
+    sizes = []
+    for number, tag in enumerate(("test/confusion", "train/batch")):
+        expect(found.nth(number).locator(".heading-label.name")).to_have_text(tag)
+        image = found.nth(number).locator("img")
+        expect(image).to_be_visible()
+        expect(image).to_have_js_property("complete", True)
+        sizes.append(image.evaluate("image => [image.naturalWidth, image.naturalHeight]"))
+    assert sizes == [[640, 540], [12 * 30 + 2, 11 * 30 + 2]]
+
+
+def test_histograms_have_a_card_for_each_parameter(board, logged, take_picture):
+    found = cards(board, "Histograms", "tf-histogram-loader", ".")
+    expect(found).to_have_count(10)
+    for number, name in enumerate(PARAMETERS):
+        expect(found.nth(number).locator(".heading-label.name")).to_have_text(name)
+        expect(found.nth(number).locator("g.histogram path.outline")).to_have_count(logged)
+    weights = cards(board, "Histograms", "tf-histogram-loader", "weight")
+    expect(weights).to_have_count(5)
+    take_picture("02_histograms", board, clip=around(*weights.all()))
+
+
+def test_distributions_have_a_card_for_each_parameter(board, logged):
+    found = cards(board, "Distributions", "tf-distribution-loader", ".")
+    expect(found).to_have_count(10)
+    for number, name in enumerate(PARAMETERS):
+        expect(found.nth(number).locator(".heading-label.name")).to_have_text(name)
+        lines = found.nth(number).locator("path.line")
+        expect(lines).to_have_count(8)  # between quantiles
+        assert set(lines.evaluate_all(POINTS)) == {logged}
+
+
+def test_the_graph_opens_into_the_networks_modules(board, take_picture):
+    tab(board, "Graphs").click()
+    nodes = board.locator("tf-graph-scene g.node")
+    expect(nodes.first).to_be_visible()
+    network = board.locator('g.node[data-name="ConvNet"]')
+    network.dblclick()
+    expect(network).to_have_class(re.compile("expanded"))
+    names = nodes.evaluate_all("nodes => nodes.map(node => node.dataset.name)")
+    inside = ["Sequential[conv1]", "Sequential[conv2]", "Sequential[fc]", "Linear[out]"]
+    assert {"input", "output", *(f"ConvNet/{module}" for module in inside)} <= set(names)
+    take_picture("02_graph", board, clip=around(network))
+
+
+def test_the_projector_draws_its_points(board, take_picture):
+    tab(board, "Projector").click()
+    projector = board.frame_locator("iframe").frame_locator("iframe")
+    expect(projector.locator(".numDataPoints")).to_have_text("500")
+    expect(projector.locator(".dim")).to_have_text("64")
+    canvas = projector.locator("#scatter canvas").first
+
+    def ink() -> float:
+        """The share of dark pixels: of the thumbnails, which are black on white."""
+        pixels = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("L"))
+        return (pixels < 100).mean()
+
+    for _ in range(50):  # the thumbnails come a moment after the points
+        if ink() > 0.005:
+            break
+        board.wait_for_timeout(500)
+    assert 0.005 < ink() < 0.2
+    take_picture("02_projector", canvas)
+
+
+def test_precision_recall_curves_are_drawn_for_each_digit(board, take_picture):
+    found = cards(board, "PR Curves", "tf-pr-curve-card", ".")
+    expect(found).to_have_count(10)
+    for digit in range(10):
+        expect(found.nth(digit).locator(".heading-label.name")).to_have_text(f"class {digit}")
+        expect(found.nth(digit).locator("path.line").first).to_be_visible()
+        assert max(found.nth(digit).locator("path.line").evaluate_all(POINTS)) > 50
+    take_picture("02_pr_curves", board, clip=around(*found.all()[:3]))
+
+
+def test_hyperparameters_are_a_table_of_both_runs(board, take_picture):
+    tab(board, "HParams").click()
+    table = board.locator("tf-hparams-table-view")
+    expect(table.get_by_text("learning-rate-0.0003")).to_be_visible()
+    text = " ".join(table.locator("vaadin-grid-cell-content").all_inner_texts())
+    for part in ("batch size", "learning rate", "short_run/accuracy", "128.00", "0.0030000"):
+        assert part in text
+    take_picture("02_hparams", board, clip=around(*table.locator("vaadin-grid-cell-content").all()))
+
+
+def test_text_is_a_table_of_the_parameters(board, run):
+    rows = cards(board, "Text", "tf-text-loader", ".").locator("tr")
+    expect(rows.nth(1)).to_be_visible()
+    texts = rows.all_inner_texts()
+    assert "dataset\tmnist-sample" in texts
+    assert f"epochs\t{run.parameters.get('epochs', 5)}" in texts
