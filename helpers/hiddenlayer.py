@@ -126,8 +126,8 @@ class Graph(hiddenlayer.graph.Graph):
         self.sort()
         dot = super().build_dot()
         dot.name = self.name
-        # A space keeps the shapes on edges off the line.
-        dot.body = [line.replace('[label="', '[label=" ') for line in dot.body]
+        # Spaces keep the shapes on edges off the line.
+        dot.body = [line.replace('[label="', '[label="  ') for line in dot.body]
         if len(self.edges) > LARGE:
             dot.attr("graph", nslimit="1", nslimit1="1", mclimit="0.1", splines="line")
         dot.attr("graph", **self.layout)

@@ -1,0 +1,758 @@
+"""build_graph, held against layers that really ran, on networks of every kind."""
+
+import inspect
+import logging
+import os
+import random
+import re
+import subprocess
+import sys
+import warnings
+from collections import Counter
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+
+from helpers import hiddenlayer as hl
+from helpers.model import ConvNet
+
+ROOT = Path(__file__).resolve().parent.parent
+EXPECTED = Path(__file__).resolve().parent / "expected"
+DIGIT = torch.zeros(1, 1, 28, 28)
+
+
+def raw(model, args=None, **kwargs):
+    return hl.build_graph(model, args, None, None, **kwargs)
+
+
+def ops(graph):
+    return [node.op for node in graph.nodes.values()]
+
+
+def edges(graph):
+    """The edges as pairs of operator names."""
+    return [(graph[start].op, graph[end].op) for start, end, _ in graph.edges]
+
+
+# ---- against what ran ----
+
+KINDS = {
+    "conv2d": "Conv",
+    "batch_norm": "BatchNormalization",
+    "linear": "Gemm",
+    "max_pool2d": "MaxPool",
+    "avg_pool2d": "AveragePool",
+    "adaptive_avg_pool2d": "AveragePool",
+    "multi_head_attention_forward": "MultiHeadAttention",
+    "layer_norm": "LayerNormalization",
+}
+MODULES = (
+    (nn.modules.conv._ConvNd, "Conv"),
+    (nn.modules.batchnorm._BatchNorm, "BatchNormalization"),
+    (nn.Linear, "Gemm"),
+    (nn.MaxPool2d, "MaxPool"),
+    (nn.AvgPool2d, "AveragePool"),
+    (nn.AdaptiveAvgPool2d, "AveragePool"),
+    (nn.MultiheadAttention, "MultiHeadAttention"),
+    (nn.LayerNorm, "LayerNormalization"),
+)
+
+
+class CountCalls(TorchFunctionMode):
+    """Counts calls of torch's functions: those of layers, and those that forward makes itself."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = Counter()
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        name = "max_pool2d" if function is F.max_pool2d else getattr(function, "__name__", "")
+        if name in KINDS:
+            self.calls[KINDS[name]] += 1
+        return function(*args, **(kwargs or {}))
+
+
+def what_ran(model, args):
+    """How many layers of each kind ran: modules, by forward hooks; and functions."""
+    ran = Counter()
+
+    def count(module, *_):
+        ran.update(kind for cls, kind in MODULES if isinstance(module, cls))
+
+    hooks = [module.register_forward_hook(count) for module in model.modules()]
+    with torch.no_grad(), CountCalls() as functions:
+        model(*args)
+    for hook in hooks:
+        hook.remove()
+    return ran, functions.calls
+
+
+def drawn(graph):
+    """How many nodes of each counted kind a raw graph has."""
+    named = ["AveragePool" if op == "GlobalAveragePool" else op for op in ops(graph)]
+    return Counter(op for op in named if op in KINDS.values())
+
+
+CLASSIFIERS = {
+    "alexnet": 224,
+    "convnext_tiny": 64,
+    "densenet121": 64,
+    "efficientnet_b0": 64,
+    "googlenet": 64,
+    "inception_v3": 96,
+    "maxvit_t": 224,
+    "mnasnet0_5": 64,
+    "mobilenet_v2": 64,
+    "mobilenet_v3_small": 64,
+    "regnet_y_400mf": 64,
+    "resnet18": 64,
+    "shufflenet_v2_x0_5": 64,
+    "squeezenet1_0": 64,
+    "swin_t": 64,
+    "vgg11_bn": 64,
+    "vit_b_16": 224,
+}
+"""One of each of torchvision's families, and the size of its image."""
+
+
+def classifier(name):
+    # Made without numbers, which don't matter here, but a RegNet computes its own widths.
+    options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
+    with torch.device("cpu" if name.startswith("regnet") else "meta"):
+        model = torchvision.models.get_model(name, weights=None, **options)
+    model = model.to_empty(device="cpu").eval()
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.zero_()
+    return model
+
+
+def test_every_family_of_torchvision_is_tried():
+    models = torchvision.models
+    builders = [models.get_model_builder(name) for name in models.list_models(module=models)]
+    tried = {models.get_model_builder(name).__module__ for name in CLASSIFIERS}
+    assert tried == {inspect.getmodule(builder).__name__ for builder in builders}
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
+def test_a_classifier_has_a_node_for_each_layer_that_ran(name):
+    model = classifier(name)
+    args = (torch.zeros(1, 3, CLASSIFIERS[name], CLASSIFIERS[name]),)
+    modules, functions = what_ran(model, args)
+    graph = raw(model, args)
+    assert drawn(graph) == functions
+    assert modules["Conv"] == drawn(graph)["Conv"]
+    assert modules["BatchNormalization"] == drawn(graph)["BatchNormalization"]
+    assert modules["MultiHeadAttention"] == drawn(graph)["MultiHeadAttention"]
+    assert all(modules[kind] <= number for kind, number in drawn(graph).items())
+    assert sum(modules.values()) > 10
+    assert all(re.match(rf"{type(model).__name__}(/|$)", key) for key in graph.nodes)
+    sinks = [node for node in graph.nodes.values() if not graph.outgoing(node)]
+    assert [node.output_shape for node in sinks] == [(1, 1000)]
+
+
+@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", "deeplabv3_mobilenet_v3_large"])
+def test_a_segmentation_model_with_a_dict_of_outputs(name):
+    model = torchvision.models.get_model(name, weights=None, weights_backbone=None).eval()
+    image = torch.zeros(1, 3, 64, 64)
+    modules, functions = what_ran(model, (image,))
+    graph = raw(model, image)
+    assert drawn(graph) == functions
+    assert modules["Conv"] == drawn(graph)["Conv"] > 50
+    (last,) = [node for node in graph.nodes.values() if not graph.outgoing(node)]
+    assert last.op == "Resize"
+    assert last.output_shape == (1, 21, 64, 64)
+
+
+@pytest.mark.parametrize(
+    ("mode", "dropouts"), [(True, 3), (False, 0)], ids=["training", "evaluation"]
+)
+def test_a_transformer_in_both_modes(mode, dropouts):
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    model = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).train(mode)
+    graph = raw(model, torch.zeros(1, 5, 16))
+    found = Counter(ops(graph))
+    assert found["MultiHeadAttention"] == 2
+    assert found["Gemm"] == found["LayerNormalization"] == found["Add"] == 4
+    assert found["Dropout"] == 2 * dropouts
+    assert sum(found.values()) == 16 + 2 * dropouts
+    attention = next(iter(graph.nodes.values()))
+    assert attention.op == "MultiHeadAttention"
+    assert [node.op for node in graph.outgoing(attention)] == ["Dropout" if mode else "Add"]
+
+
+@pytest.mark.parametrize(("layer", "op"), [(nn.LSTM, "LSTM"), (nn.GRU, "GRU"), (nn.RNN, "RNN")])
+def test_recurrent_layers(layer, op):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed = nn.Embedding(10, 4)
+            self.cell = layer(4, 6, num_layers=2, batch_first=True)
+            self.out = nn.Linear(6, 3)
+
+        def forward(self, words):
+            states, _ = self.cell(self.embed(words))
+            return self.out(states[:, -1])
+
+    graph = raw(Reader(), torch.zeros(2, 7, dtype=torch.int64))
+    assert [name for name in ops(graph) if name not in ("Slice", "Gather")] == [
+        *("Embedding", op, "Gemm")
+    ]
+    ((_, _, shape),) = [edge for edge in graph.edges if edge[0].startswith("Reader/" + op)]
+    assert shape == (2, 7, 6)
+    assert next(iter(graph.nodes)) == "Reader/Embedding[embed]/outputs/0"
+
+
+# ---- inputs and outputs of every form ----
+
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(3, 4), nn.Conv2d(1, 4, 3)
+
+    def forward(self, left, right, *, scale=None):
+        total = self.left(left) + self.right(right).amax((2, 3))
+        return {"total": total if scale is None else total * scale, "parts": (left, total.tanh())}
+
+
+LEFT, RIGHT, SCALE = torch.zeros(2, 3), torch.zeros(2, 1, 5, 5), torch.zeros(4)
+
+
+@pytest.mark.parametrize(
+    ("args", "kwargs", "expected"),
+    [
+        ((LEFT, RIGHT), None, "Gemm Conv Amax Add Tanh"),
+        ({"left": LEFT, "right": RIGHT}, None, "Gemm Conv Amax Add Tanh"),
+        ({"right": RIGHT, "scale": SCALE, "left": LEFT}, None, "Gemm Conv Amax Add Mul Tanh"),
+        ((LEFT, RIGHT), {"scale": SCALE}, "Gemm Conv Amax Add Mul Tanh"),
+        (LEFT, {"right": RIGHT, "scale": SCALE}, "Gemm Conv Amax Add Mul Tanh"),
+    ],
+    ids=["tuple", "dict", "dict with an option", "tuple and keyword", "tensor and keywords"],
+)
+def test_inputs_and_outputs_of_every_form(args, kwargs, expected):
+    graph = raw(Pair(), args, kwargs=kwargs)
+    assert ops(graph) == expected.split()
+    tail = [("Add", "Mul")] if "Mul" in expected else []
+    assert sorted(edges(graph)) == sorted(
+        [("Gemm", "Add"), ("Conv", "Amax"), ("Amax", "Add"), ("Add", "Tanh"), *tail]
+    )
+
+
+def test_a_list_is_one_input():
+    class Sum(nn.Module):
+        def forward(self, tensors):
+            return tensors[0].relu() + tensors[1]
+
+    assert edges(raw(Sum(), [LEFT, LEFT])) == [("Relu", "Add")]
+
+
+def test_functional_style_and_operators_in_place():
+    class Functional(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(4, 1, 3, 3))
+
+        def forward(self, x):
+            y = F.relu_(F.conv2d(x, self.weight, stride=2))
+            y += 1
+            y = F.max_pool2d(y, 3).sigmoid_()
+            return torch.cat([y, -y], 1).view(1, -1)
+
+    graph = raw(Functional(), DIGIT)
+    assert ops(graph) == [
+        *("Conv", "Relu", "Add", "MaxPool", "Sigmoid", "Neg", "Concat", "Reshape")
+    ]
+    assert edges(graph) == [
+        *(("Conv", "Relu"), ("Relu", "Add"), ("Add", "MaxPool"), ("MaxPool", "Sigmoid")),
+        *(("Sigmoid", "Neg"), ("Sigmoid", "Concat"), ("Neg", "Concat"), ("Concat", "Reshape")),
+    ]
+    conv, pool = (next(n for n in graph.nodes.values() if n.op == op) for op in ("Conv", "MaxPool"))
+    assert (conv.title, pool.title) == ("Conv3x3", "MaxPool3x3")
+    assert conv.params == {"kernel_shape": [3, 3], "strides": [2, 2]}
+
+
+def test_who_reads_a_tensor_after_a_write_to_a_part_of_it_depends_on_the_write():
+    class Assign(nn.Module):
+        def forward(self, x):
+            buffer = torch.zeros(2, 3)  # no input is in it yet
+            buffer[0] = x.exp()
+            buffer[1] = x.sin()
+            row = buffer[0]
+            buffer.mul_(2)
+            return row.tanh()
+
+    graph = raw(Assign(), torch.zeros(3))
+    assert ops(graph) == ["Exp", "Copy", "Sin", "Gather", "Copy", "Gather", "Mul", "Tanh"]
+    exp, first_copy, sin, part, second_copy, row, mul, tanh = graph.nodes
+    assert [edge[:2] for edge in graph.edges] == [
+        (exp, first_copy),
+        (first_copy, part),  # the second write goes to a part of what the first one left
+        (sin, second_copy),
+        (part, second_copy),
+        (second_copy, row),
+        (second_copy, mul),
+        (row, tanh),
+        (mul, tanh),  # row shows memory that mul has changed since
+    ]
+
+
+def test_a_shared_module_is_drawn_each_time_it_runs():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.shared = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+
+        def forward(self, x):
+            return self.shared(self.shared(x)) + x
+
+    graph = raw(Twice(), LEFT)
+    assert list(graph.nodes) == [
+        "Twice/Sequential[shared]/Linear[0]/outputs/0",
+        "Twice/Sequential[shared]/ReLU[1]/outputs/1",
+        "Twice/Sequential[shared]/Linear[0]/outputs/2",
+        "Twice/Sequential[shared]/ReLU[1]/outputs/3",
+        "Twice/outputs/4",
+    ]
+    assert edges(graph) == [("Gemm", "Relu"), ("Relu", "Gemm"), ("Gemm", "Relu"), ("Relu", "Add")]
+
+
+def test_parts_under_no_grad_and_autocast_are_drawn_in_place():
+    class Parts(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.c = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x):
+            with torch.no_grad():
+                x = self.a(x).relu()
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                x = self.b(x).tanh()
+            return self.c(x.float())
+
+    graph = raw(Parts(), LEFT)
+    assert ops(graph) == ["Gemm", "Relu", "Gemm", "Tanh", "Gemm"]
+    assert len(graph.edges) == 4
+    assert "Parts/Linear[b]/outputs/2" in graph.nodes
+
+
+def test_what_depends_on_no_input_or_reaches_no_output_is_left_out():
+    class Extra(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(3))
+            self.unused = nn.Linear(3, 3)
+
+        def forward(self, x):
+            self.unused(x)
+            return x.contiguous().detach() * self.weight.exp().softmax(0) + torch.ones(3).sin()
+
+    assert ops(raw(Extra(), LEFT)) == ["Mul", "Add"]
+
+
+@pytest.mark.parametrize(("mode", "expected"), [(True, ["Gemm", "Dropout"]), (False, ["Gemm"])])
+def test_dropout_is_drawn_in_training_mode_only(mode, expected):
+    model = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)).train(mode)
+    assert ops(raw(model, LEFT)) == expected
+
+
+def test_a_batch_normalization_in_training_mode_is_one_node():
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).train()
+    assert ops(raw(model, DIGIT)) == ["Conv", "BatchNormalization", "Relu"]
+
+
+def test_a_model_that_does_nothing_has_an_empty_graph():
+    assert repr(hl.build_graph(nn.Identity(), LEFT)) == "Graph of Identity: 0 nodes, 0 edges"
+
+
+# ---- folding: hiddenlayer's documented demos, with their block counts ----
+
+Fold = hl.transforms.Fold
+DEMO = [
+    Fold("Conv > BatchNorm > Relu", "ConvBnRelu"),
+    Fold("Conv > BatchNorm", "ConvBn"),
+    Fold(
+        "((ConvBnRelu > ConvBnRelu > ConvBn) | ConvBn) > Add > Relu",
+        "BottleneckBlock",
+        "Bottleneck Block",
+    ),
+    Fold("ConvBnRelu > ConvBnRelu > ConvBn > Add > Relu", "ResBlock", "Residual Block"),
+    hl.transforms.FoldDuplicates(),
+]
+
+
+def boxes(graph):
+    return [f"{node.title.replace('&gt;', '>')} x{node.repeat}" for node in graph.nodes.values()]
+
+
+def test_resnet101_folds_into_bottleneck_and_residual_blocks():
+    graph = hl.build_graph(classifier("resnet101"), torch.zeros(1, 3, 224, 224), DEMO)
+    assert boxes(graph) == [
+        "Conv7x7 > BatchNorm > Relu x1",
+        "MaxPool3x3 x1",
+        "Bottleneck Block x1",
+        "Residual Block x2",
+        "Bottleneck Block x1",
+        "Residual Block x3",
+        "Bottleneck Block x1",
+        "Residual Block x22",
+        "Bottleneck Block x1",
+        "Residual Block x2",
+        "GlobalAveragePool x1",
+        "Flatten x1",
+        "Linear x1",
+    ]
+    shapes = [shape for *_, shape in graph.edges]
+    assert shapes[3:5] == [(1, 256, 56, 56), (1, 512, 28, 28)]
+    assert shapes[-2:] == [(1, 2048, 1, 1), (1, 2048)]
+
+
+def test_alexnet_with_the_default_transforms():
+    graph = hl.build_graph(classifier("alexnet"), torch.zeros(1, 3, 224, 224))
+    assert boxes(graph) == [
+        "Conv11x11 > Relu x1",
+        "MaxPool3x3 x1",
+        "Conv5x5 > Relu x1",
+        "MaxPool3x3 x1",
+        "Conv3x3 > Relu x3",
+        "MaxPool3x3 x1",
+        "AveragePool x1",
+        "Flatten x1",
+        "Linear > Relu x2",
+        "Linear x1",
+    ]
+
+
+def test_vgg16_with_the_default_transforms():
+    model = classifier("vgg16")
+    graph = hl.build_graph(model, torch.zeros(1, 3, 224, 224))
+    assert len(raw(model, torch.zeros(1, 3, 224, 224)).nodes) == 38
+    repeats = [node.repeat for node in graph.nodes.values() if node.op == "ConvRelu"]
+    assert repeats == [2, 2, 3, 3, 3]
+    assert len(graph.nodes) == 14
+
+
+def test_folding_by_module_keeps_shapes_and_order():
+    folds = [
+        hl.transforms.FoldId(rf"(ConvNet/Sequential\[{name}\])", "Part", name)
+        for name in ("conv1", "conv2", "fc")
+    ]
+    graph = hl.build_graph(ConvNet(), DIGIT, folds)
+    assert boxes(graph) == ["conv1 x1", "conv2 x1", "Flatten x1", "fc x1", "Linear x1"]
+    assert [shape for *_, shape in graph.edges] == [
+        *((1, 16, 14, 14), (1, 32, 7, 7), (1, 1568), (1, 64))
+    ]
+    assert graph["ConvNet/Sequential[conv1]"].output_shape == (1, 16, 14, 14)
+
+
+def test_prune_and_rename_work_too():
+    prune, rename = hl.transforms.Prune("MaxPool"), hl.transforms.Rename(op="Relu", to="ReLU")
+    graph = hl.build_graph(ConvNet(), DIGIT, [prune, rename])
+    assert "MaxPool" not in ops(graph)
+    assert ops(graph).count("ReLU") == 4
+    assert len(graph.nodes) == 11
+    assert len(graph.edges) == 9
+
+
+def test_the_graph_knows_its_neighbours_before_and_after_changes():
+    graph, other = hl.Graph("g"), {}
+    for name in "abcde":
+        other[name] = hl.Node(name, None, name.upper(), (ord(name),))
+        graph.add_node(other[name])
+    for start, end in ("ab", "ac", "bd", "cd", "de"):
+        graph.add_edge(other[start], other[end], (ord(start),))
+        graph.add_edge(other[start], other[end], (0,))  # a second edge is none
+    assert [node.id for node in graph.outgoing(other["a"])] == ["b", "c"]
+    assert [node.id for node in graph.incoming([other["b"], other["d"]])] == ["a", "c"]
+    new = hl.Node("new", None, "New")
+    graph.replace([other["b"], other["d"]], new)
+    assert graph.edges == [
+        *(("a", "c", (97,)), ("a", "new", (97,)), ("c", "new", (99,)), ("new", "e", (100,)))
+    ]
+    assert new.output_shape == (100,)
+    graph.remove(other["c"])
+    assert [node.id for node in graph.incoming(new)] == ["a"]
+    assert len(graph.edges) == 2
+
+
+# ---- nothing is left behind ----
+
+
+class Stateful(nn.Module):
+    """Counts its calls, keeps an activation, has statistics, dropout and a cell."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2)
+        self.drop, self.cell = nn.Dropout(), nn.LSTM(2 * 26 * 26, 4)
+        self.calls, self.kept = 0, None
+
+    def forward(self, x):
+        self.calls += 1
+        self.kept = self.drop(self.norm(self.conv(x))).flatten(1)
+        return self.cell(self.kept)[0]
+
+
+def state_of(model):
+    return (
+        {name: tensor.clone() for name, tensor in model.state_dict().items()},
+        {
+            n: (p.requires_grad, None if p.grad is None else p.grad.clone(), id(p), p.data_ptr())
+            for n, p in model.named_parameters()
+        },
+        [module.training for module in model.modules()],
+        [dict(module._forward_hooks) for module in model.modules()],
+        [sorted(vars(module)) for module in model.modules()],
+        (model.calls, model.kept, [id(weight) for weight in model.cell._flat_weights]),
+        (torch.get_rng_state(), str(np.random.get_state()), random.getstate()),
+        (torch.is_grad_enabled(), torch.get_default_dtype()),
+    )
+
+
+def test_the_model_and_the_random_states_are_as_they_were():
+    torch.manual_seed(0)
+    model = Stateful()
+    model(DIGIT).sum().backward()
+    model.norm.eval()  # modes needn't be all the same
+    model.conv.bias.requires_grad_(False)
+    model.conv.register_forward_hook(lambda *_: None)
+    model.calls, model.kept = 7, None
+    before = state_of(model)
+    graph = hl.build_graph(model, DIGIT)
+    with pytest.raises(hl.GraphError):
+        hl.build_graph(model, torch.zeros(1, 3, 28, 28))
+    after = state_of(model)
+    assert len(graph.nodes) > 3
+    torch.testing.assert_close(before[0], after[0], rtol=0, atol=0)
+    for name, value in before[1].items():
+        torch.testing.assert_close(value, after[1][name], rtol=0, atol=0)
+    assert before[2:6] == after[2:6]
+    assert torch.equal(before[6][0], after[6][0])
+    assert before[6][1:] == after[6][1:]
+    assert before[7] == after[7]
+    assert model(DIGIT).shape == (1, 4)  # and it still runs
+
+
+IMPORTS = """
+import hiddenlayer, hiddenlayer.canvas, hiddenlayer.graph, hiddenlayer.history
+import hiddenlayer.transforms, hiddenlayer.ge, sys
+modules = {name: module for name, module in sys.modules.items() if name.startswith("hiddenlayer")}
+def look():
+    seen = {}
+    for name, module in modules.items():
+        for key, value in vars(module).items():
+            seen[name, key] = id(value)
+            if isinstance(value, type):
+                parts = {k: v for k, v in vars(value).items() if k != "__slotnames__"}  # by copy
+                seen |= {(name, key, k): id(v) for k, v in parts.items()}
+    return seen
+before = look()
+themes = repr(hiddenlayer.graph.THEMES)
+from helpers import hiddenlayer as hl
+from helpers.model import ConvNet
+import torch
+graph = hl.build_graph(ConvNet(), torch.zeros(1, 1, 28, 28))
+graph.theme["fill_color"] = "red"
+hl.Graph("g").theme["fill_color"] = "red"
+graph.build_dot()
+assert look() == before, set(look().items()) ^ set(before.items())
+assert repr(hiddenlayer.graph.THEMES) == themes
+print(graph.build_dot().source)
+"""
+
+
+def dot_text_in_a_new_process(hash_seed):
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+def test_hiddenlayer_itself_stays_as_it_is_and_the_picture_is_the_same_in_every_process():
+    assert dot_text_in_a_new_process("1") == dot_text_in_a_new_process("2")
+
+
+def test_the_same_model_is_the_same_text():
+    model, image = classifier("googlenet"), torch.zeros(1, 3, 64, 64)
+    first, second = (hl.build_graph(model, image).build_dot().source for _ in range(2))
+    assert first == second
+    assert len(first) > 10_000
+
+
+def test_the_names_read_as_in_hiddenlayers_documentation():
+    import hiddenlayer
+
+    assert hl.graph.THEMES is hiddenlayer.graph.THEMES
+    assert hl.transforms is hiddenlayer.transforms
+    assert issubclass(hl.Graph, hiddenlayer.graph.Graph)
+    assert issubclass(hl.History, hiddenlayer.history.History)
+    assert issubclass(hl.Canvas, hiddenlayer.canvas.Canvas)
+
+
+# ---- pictures ----
+
+
+def test_the_convnets_graph_is_the_stored_one():
+    graph = hl.build_graph(ConvNet(), DIGIT)
+    graph.theme = hl.graph.THEMES["blue"].copy()
+    expected = (EXPECTED / "convnet_hiddenlayer.dot").read_text()
+    assert graph.build_dot().source.splitlines() == expected.splitlines()
+
+
+@pytest.fixture(scope="module")
+def convnet():
+    return hl.build_graph(ConvNet(), DIGIT)
+
+
+def test_it_shows_as_svg(convnet):
+    svg = ElementTree.fromstring(convnet._repr_svg_())
+    texts = [text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert "Conv3x3 > Relu" in texts
+    assert "x2" in texts
+    assert "1x16x28x28" in [text.strip() for text in texts]
+    assert 200 < float(svg.get("width").removesuffix("pt")) < 675  # 900 pixels, a page's width
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_it_saves_a_png_that_isnt_blank(convnet, tmp_path, as_text):
+    path = tmp_path / "new" / "convnet.png"
+    assert convnet.save(str(path) if as_text else path, format="png") == path
+    picture = np.asarray(Image.open(path).convert("L"))
+    assert picture.shape[0] > 800
+    assert picture.shape[1] > 300
+    assert 0.1 < (picture < 240).mean() < 0.6  # boxes, of a light grey
+
+
+@pytest.mark.parametrize(
+    ("name", "format", "saved", "start"),
+    [
+        ("a.pdf", None, "a.pdf", b"%PDF"),
+        ("a", None, "a.pdf", b"%PDF"),
+        ("a.svg", None, "a.svg", b"<?xml"),
+        ("a", "svg", "a.svg", b"<?xml"),
+        ("v1.2", "png", "v1.2.png", b"\x89PNG"),
+    ],
+)
+def test_the_format_is_the_one_asked_for(convnet, tmp_path, name, format, saved, start):
+    path = convnet.save(tmp_path / name, format)
+    assert path == tmp_path / saved
+    assert path.read_bytes().startswith(start)
+    assert [found.name for found in tmp_path.iterdir()] == [saved]
+
+
+def test_layout_and_theme_are_in_the_picture():
+    graph = hl.build_graph(ConvNet(), DIGIT)
+    graph.layout["rankdir"] = "LR"
+    graph.theme = hl.graph.THEMES["blue"].copy()
+    root = ElementTree.fromstring(graph._repr_svg_())
+    assert float(root.get("width")[:-2]) > 5 * float(root.get("height")[:-2])
+    assert "#bcd6fc" in graph._repr_svg_().lower()
+
+
+@pytest.mark.timeout(100)  # as hiddenlayer would lay it out, it takes 18 minutes
+def test_a_densenet_is_laid_out_while_one_waits(tmp_path):
+    graph = hl.build_graph(classifier("densenet121"), torch.zeros(1, 3, 64, 64))
+    assert len(graph.edges) == 847
+    path = graph.save(tmp_path / "densenet.svg")
+    assert path.read_text().count('class="node"') == 313
+
+
+def test_missing_dot_is_named_with_the_remedy(convnet, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for draw in (convnet._repr_svg_, lambda: convnet.save(tmp_path / "a.png")):
+        with pytest.raises(hl.GraphError, match=r"program dot.*apt install graphviz"):
+            draw()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unknown_format_is_named(convnet, tmp_path):
+    with pytest.raises(ValueError, match="png, pdf or svg, not as 'jpeg'"):
+        convnet.save(tmp_path / "a.jpeg")
+
+
+# ---- what can't be drawn ----
+
+
+class Branch(nn.Module):
+    def forward(self, x):
+        return x * 2 if x.sum() > 0 else x
+
+
+class Loop(nn.Module):
+    def forward(self, x):
+        while x.sum() < 10:
+            x = x + 1
+        return x
+
+
+class Numpy(nn.Module):
+    def forward(self, x):
+        return torch.from_numpy(np.sin(x.detach().numpy()))
+
+
+@pytest.mark.parametrize(
+    ("model", "args", "message"),
+    [
+        (Branch(), LEFT, r"^Branch can't .* float32 2x3: it branches .*torchviz\.make_dot$"),
+        (Loop(), LEFT, r"^Loop can't .* float32 2x3: it branches or loops on the values"),
+        (Numpy(), LEFT, r"^Numpy can't .* float32 2x3: .*numpy.*submodules one by one$"),
+        (
+            ConvNet(),
+            torch.zeros(1, 1, 28, 27),
+            r"^ConvNet can't be drawn for float32 1x1x28x27: it raised ValueError "
+            r"\(ConvNet expects a batch of shape \(N, 1, 28, 28\), got \(1, 1, 28, 27\)\); check",
+        ),
+        (ConvNet(), DIGIT.long(), r"^ConvNet can't .* int64 1x1x28x28: it raised .*; check that"),
+        (ConvNet(), DIGIT.numpy(), r"^ConvNet can't .* ndarray: it raised .*ndarray"),
+        (ConvNet(), None, r"^ConvNet can't .* no inputs: .*missing.*images"),
+        (ConvNet(), (DIGIT, 3), r"^ConvNet can't .* float32 1x1x28x28, 3: .*too many positional"),
+        (ConvNet(), {"image": DIGIT}, r"^ConvNet can't .* float32 1x1x28x28: .*missing.*images"),
+        (nn.LazyLinear(3), LEFT, r"^LazyLinear can't .* float32 2x3: .*uninitialized parameter"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
+)
+def test_what_cant_be_drawn_is_said_in_one_sentence(model, args, message, capfd, caplog):
+    with pytest.raises(hl.GraphError, match=message) as caught:
+        hl.build_graph(model, args)
+    text = str(caught.value)
+    assert "\n" not in text
+    assert ". " not in text
+    assert len(text) < 320
+    assert capfd.readouterr() == ("", "")
+    assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
+
+
+def test_torchscript_is_named():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit.script is deprecated
+        compiled = torch.jit.script(nn.Linear(3, 3))
+    with pytest.raises(hl.GraphError, match="compiled to TorchScript: draw the Python module"):
+        hl.build_graph(compiled, LEFT)
+
+
+@pytest.mark.parametrize(("model", "name"), [(ConvNet, "type"), (torch.relu, "builtin")])
+def test_only_modules_are_drawn(model, name):
+    with pytest.raises(TypeError, match=f"draws a torch.nn.Module, got {name}"):
+        hl.build_graph(model, LEFT)
+
+
+def test_warnings_and_logs_are_as_loud_as_before():
+    hl.build_graph(nn.LSTM(3, 4), LEFT)
+    assert logging.root.manager.disable == logging.NOTSET
+    with pytest.warns(UserWarning, match="still here"):
+        warnings.warn("still here", UserWarning, stacklevel=1)
