@@ -110,6 +110,7 @@ def test_plot_draws_each_step_at_its_place(history):
     assert loss.get_xydata().tolist() == [[0, 2.5], [1, 1.25], [2, 0.123456]]
     assert other.get_xydata().tolist() == [[3, 5.0]]
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1:10", "1:20", "2:10", "2:20"]
+    assert ax.get_xticks().tolist() == [0, 1, 2, 3]
     assert ax.get_title() == "a: 0.1235   b: 5"
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("epoch:step", "nats")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["a", "b"]
