@@ -166,9 +166,10 @@ class _Follow:
         depends = any(made_by is not None for made_by in reads)
         reads = {key: shape for made_by in reads for key, shape in (made_by or {}).items()}
 
-        name = _name(schema.name.partition("::")[2] if schema else str(node.target), node)
+        name = _name(node)
+        is_step = name and not (name.endswith("Dropout") and given["train"] is False)
         made_by = dict.fromkeys(reads, _shape(node))
-        if depends and name and given.get("train") is not False:
+        if depends and is_step:
             made_by = {self.step(node, name, given, reads): _shape(node)}
         if depends:
             self.sources[node] = made_by
@@ -187,16 +188,16 @@ class _Follow:
 
     def step(self, node: fx.Node, name: str, given: dict, reads: dict) -> str:
         """Add a step, or a part of a block's only step; return its id."""
-        scope, block = _scope(node)
-        if block in self.blocks:
-            step = self.blocks[block]
+        scope, call, block = _scope(node)
+        if call in self.blocks:
+            step = self.blocks[call]
             step.shape = _shape(node)
             step.reads |= {key: s for key, s in reads.items() if key != step.id}
             return step.id
         step = Step(f"{scope}/outputs/{len(self.steps)}", name, _shape(node), {}, reads)
         if block:
-            step.name = next(name for kind, name in BLOCKS.items() if f"/{kind}[" in f"/{scope}")
-            self.blocks[block] = step
+            step.name = block
+            self.blocks[call] = step
         elif "kernel_size" in given or name.startswith("Conv"):
             step.attributes = {ATTRIBUTES[key]: given[key] for key in ATTRIBUTES if key in given}
             if "weight" in given:
@@ -228,21 +229,24 @@ def _shape(node: fx.Node) -> tuple[int, ...] | None:
     return tuple(size if isinstance(size, int) else None for size in value.shape)
 
 
-def _scope(node: fx.Node) -> tuple[str, str | None]:
-    """The path of modules that an operator runs in, down to one of BLOCKS, and that one's call."""
+def _scope(node: fx.Node) -> tuple[str, str | None, str | None]:
+    """The path of modules that an operator runs in; if one of BLOCKS is on it, the path down to
+    there, that module's call, and its name."""
     scope, above = "", ""
     for call, (path, kind) in (node.meta.get("nn_module_stack") or {}).items():
         kind = str(kind).rpartition(".")[2].rstrip("'>")
         scope += f"/{kind}[{path.removeprefix(above).lstrip('.')}]" if scope else kind
         above = path
         if kind in BLOCKS:
-            return scope, call
-    return scope, None
+            return scope, call, BLOCKS[kind]
+    return scope, None, None
 
 
-def _name(word: str, node: fx.Node) -> str:
+def _name(node: fx.Node) -> str:
     """The ONNX name of a torch operator, "" for one that is no step."""
-    word = re.sub("[123]d", "", word.strip("_"))
+    schema = getattr(node.target, "_schema", None)  # or a Python function, on numbers
+    word = schema.name if schema else getattr(node.target, "__name__", str(node.target))
+    word = re.sub("[123]d", "", word.rpartition("::")[2].strip("_"))
     if word in UNSEEN:
         return ""
     shape = _shape(node)

@@ -189,8 +189,9 @@ def test_a_transformer_in_both_modes(mode, dropouts):
     assert [node.op for node in graph.outgoing(attention)] == ["Dropout" if mode else "Add"]
 
 
+@pytest.mark.parametrize("mode", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize(("layer", "op"), [(nn.LSTM, "LSTM"), (nn.GRU, "GRU"), (nn.RNN, "RNN")])
-def test_recurrent_layers(layer, op):
+def test_recurrent_layers(layer, op, mode):
     class Reader(nn.Module):
         def __init__(self):
             super().__init__()
@@ -202,13 +203,19 @@ def test_recurrent_layers(layer, op):
             states, _ = self.cell(self.embed(words))
             return self.out(states[:, -1])
 
-    graph = raw(Reader(), torch.zeros(2, 7, dtype=torch.int64))
+    graph = raw(Reader().train(mode), torch.zeros(2, 7, dtype=torch.int64))
     assert [name for name in ops(graph) if name not in ("Slice", "Gather")] == [
         *("Embedding", op, "Gemm")
     ]
     ((_, _, shape),) = [edge for edge in graph.edges if edge[0].startswith("Reader/" + op)]
     assert shape == (2, 7, 6)
     assert next(iter(graph.nodes)) == "Reader/Embedding[embed]/outputs/0"
+
+
+def test_a_multi_head_attention_alone_is_one_node():
+    graph = raw(nn.MultiheadAttention(4, 2), (torch.zeros(3, 1, 4),) * 3)
+    assert repr(graph) == "Graph of MultiheadAttention: 1 nodes, 0 edges"
+    assert ops(graph) == ["MultiHeadAttention"]
 
 
 # ---- inputs and outputs of every form ----
@@ -342,6 +349,28 @@ def test_parts_under_no_grad_and_autocast_are_drawn_in_place():
     assert ops(graph) == ["Gemm", "Relu", "Gemm", "Tanh", "Gemm"]
     assert len(graph.edges) == 4
     assert "Parts/Linear[b]/outputs/2" in graph.nodes
+
+
+def test_a_branch_that_torch_knows_of_and_a_number_taken_from_a_tensor():
+    class Known(nn.Module):
+        def forward(self, x):
+            scale = x.sum().item() + 1
+            return torch.cond(x.mean() > 0, torch.sin, torch.cos, (x,)) * scale
+
+    graph = raw(Known(), LEFT)
+    assert ops(graph) == ["ReduceSum", "Item", "Add", "ReduceMean", "Gt", "Cond", "Mul"]
+    assert ("Cond", "Mul") in edges(graph)
+    assert "<svg" in graph._repr_svg_()
+
+
+def test_sizes_that_depend_on_values_are_left_open():
+    class Positive(nn.Module):
+        def forward(self, x):
+            return x[x > 0].exp()
+
+    graph = hl.build_graph(Positive(), LEFT)
+    assert graph.edges[-1][2] == (None,)
+    assert 'label="  ?"' in graph.build_dot().source
 
 
 def test_what_depends_on_no_input_or_reaches_no_output_is_left_out():
