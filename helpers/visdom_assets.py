@@ -245,22 +245,22 @@ def _copy_own_files(page: Path) -> None:
 def _fetch(release: str, page: Path, scratch: Path) -> None:
     """Bring the packages' files into ``page``, or raise AssetsError."""
     reasons = []
-    for way in (_fetch_with_npm, _fetch_with_visdom):
+    for way, bring in (("npm", _fetch_with_npm), ("Visdom's own download", _fetch_with_visdom)):
         try:
-            way(PACKAGES[release], page, scratch)
+            bring(PACKAGES[release], page, scratch)
             if _digest(PACKAGES[release], page) != SHA256[release]:
                 raise AssetsError("what came isn't what is pinned")
             return
         except (AssetsError, subprocess.TimeoutExpired) as error:
-            reasons.append(f"{way.__doc__.split(':')[0].lower()}: {error}")
+            reasons.append(f"{way}: {error}")
     raise AssetsError(f"Visdom's page can't be had ({'; '.join(reasons)}). {ADVICE}")
 
 
 def _fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
-    """With npm: an archive for each package, whose bytes are pinned."""
+    """Bring the files from one npm archive for each package, whose bytes are pinned."""
     npm = shutil.which("npm")
     if npm is None:
-        raise AssetsError("npm isn't installed")
+        raise AssetsError("not installed")
     names = [f"{package.name}@{package.version}" for package in packages]
     patience = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
     # TIMEOUT bounds it all: without a network npm would try for minutes.
@@ -284,7 +284,7 @@ def _fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) ->
 
 
 def _fetch_with_visdom(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
-    """With Visdom's own download: from several sites, some of them not even over https."""
+    """Let Visdom download the files, from several sites, some of them not even over https."""
     script = (
         "import sys\n"
         "from visdom.server.build import download_scripts\n"

@@ -1,0 +1,122 @@
+"""The client: data and options as one writes them, without noise, without surprises."""
+
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.servers import VisdomServer
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with VisdomServer(tmp_path_factory.mktemp("environments")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    return server.client()
+
+
+def traces(client, win):
+    return json.loads(client.get_window_data(win))["content"]["data"]
+
+
+DATA = [[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        torch.tensor,
+        lambda data: torch.tensor(data, requires_grad=True),
+        lambda data: torch.nn.Parameter(torch.tensor(data)),
+        np.array,
+    ],
+    ids=["tensor", "tensor with gradient", "parameter", "array"],
+)
+def test_data_of_any_kind_go_in_without_a_warning(client, kind, capfd):
+    data = kind(DATA)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        client.scatter(data, win="scatter")
+        client.scatter(X=data, Y=np.array([1, 2, 1]), win="labelled")
+        client.line(data, X=kind([1.0, 2.0, 3.0]), win="line")
+        client.heatmap(data, win="heatmap")
+        client.image(kind([[0.0, 1.0], [0.5, 0.2]]), win="image")
+    assert [trace["x"] for trace in traces(client, "scatter")] == [[0, 2, 4]]
+    assert [trace["x"] for trace in traces(client, "labelled")] == [[0, 4], [2]]
+    assert [trace["y"] for trace in traces(client, "line")] == [[0, 2, 4], [1, 3, 5]]
+    assert traces(client, "heatmap")[0]["z"] == DATA
+    assert capfd.readouterr() == ("", "")
+
+
+def test_options_may_be_lists_arrays_or_tensors(client):
+    client.line(
+        torch.tensor(DATA),
+        X=torch.arange(3),
+        win="options",
+        opts={
+            "legend": np.array(["up", "down"]),
+            "dash": ["solid", "dash"],
+            "linecolor": torch.tensor([[255, 0, 0], [0, 0, 255]]),
+        },
+    )
+    drawn = traces(client, "options")
+    assert [trace["name"] for trace in drawn] == ["up", "down"]
+    assert [trace["line"]["dash"] for trace in drawn] == ["solid", "dash"]
+    assert [trace["line"]["color"] for trace in drawn] == ["#ff0000", "#0000ff"]
+
+
+def test_options_are_left_as_they_were(client):
+    opts = {"title": "same", "legend": ["a", "b"], "dash": np.array(["solid", "dash"])}
+    before = dict(opts)
+    for win in ("first", "second"):
+        client.line(torch.tensor(DATA), X=torch.arange(3), win=win, opts=opts)
+        client.stem(torch.tensor(DATA), win=f"{win} stems", opts=opts)
+    assert opts.keys() == before.keys()
+    assert all(opts[name] is before[name] for name in opts)
+    assert [t["line"] for t in traces(client, "second")] == [
+        t["line"] for t in traces(client, "first")
+    ]
+
+
+def test_infinite_numbers_are_named_before_they_break_the_pane(client):
+    values = torch.tensor([1.0, float("inf"), 2.0])
+    with pytest.raises(ValueError, match="line: infinite numbers"):
+        client.line(values, X=torch.arange(3), win="infinite")
+    assert not client.win_exists("infinite")
+    values[1] = float("nan")
+    client.line(values, X=torch.arange(3), win="infinite")
+    assert traces(client, "infinite")[0]["y"] == [1, None, 2]
+
+
+def test_every_drawing_method_of_visdom_is_covered(client):
+    for name in ("scatter", "line", "image", "images", "text", "heatmap", "pie", "mesh", "surf"):
+        assert getattr(type(client), name).__wrapped__ is getattr(type(client).__base__, name)
+
+
+def test_events_reach_python_in_order(server, client):
+    import threading
+
+    import websocket
+
+    heard, last = [], threading.Event()
+
+    def on_event(event):
+        heard.append(event["key"])
+        if event["key"] == "c":
+            last.set()
+
+    client.text("press a key", win="keys")
+    client.register_event_handler(on_event, "keys")
+    page = websocket.create_connection(server.url.replace("http", "ws") + "socket", timeout=20)
+    for key in "abc":
+        press = {"event_type": "KeyPress", "key": key, "target": "keys", "eid": "main"}
+        page.send(json.dumps({"cmd": "forward_to_vis", "data": press}))
+    assert last.wait(20)
+    page.close()
+    assert heard == ["a", "b", "c"]
