@@ -39,12 +39,12 @@ nbval: $(VENV)/.test  ## run the chapters as they stand, and compare the stored 
 notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored outputs
 	@$(PY) tests/run_notebooks.py
 
-bench: $(VENV)/.test  ## measure what the pictures cost, on a quiet machine (about half an hour)
+bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (about half an hour)
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' 'soupsieve<3' wheel --editable '.[test]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,test]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
@@ -76,6 +76,11 @@ $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
 	@$(PIP) --no-build-isolation --editable '.[test]'
 	@$(PY) -m helpers.visdom_assets
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.test
+	@echo "Adding what the benchmarks compare with"
+	@$(PIP) --no-build-isolation --editable '.[bench,test]'
 	@touch $@
 
 .NOTPARALLEL:
