@@ -37,7 +37,7 @@ OPTIONS = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 ]
 
-PATIENCE = 20_000
+PATIENCE = 120_000
 """Milliseconds that a page may take for one step on a busy machine; nothing waits without need."""
 
 SCALE = 2 if os.environ.get("PICTURES") else 1

@@ -80,7 +80,13 @@ def around(*parts: Locator, margin: int = 12) -> dict:
     return {"x": left, "y": top, "width": right - left, "height": bottom - top}
 
 
-def test_scalars_have_a_card_for_both_tags(board, logged, take_picture):
+def ink(part: Locator) -> float:
+    """The share of dark pixels in a part of the page, from 0 to 1."""
+    pixels = np.asarray(Image.open(io.BytesIO(part.screenshot())).convert("L"))
+    return (pixels < 100).mean()
+
+
+def test_scalars_have_a_card_for_both_tags(board, logged):
     found = cards(board, "Scalars", "tf-scalar-card", "^(train|test)/")
     expect(found).to_have_count(2)
     for number, tag in enumerate(("test/accuracy", "train/loss")):
@@ -135,11 +141,12 @@ def test_the_graph_opens_into_the_networks_modules(board, take_picture):
     names = nodes.evaluate_all("nodes => nodes.map(node => node.dataset.name)")
     inside = ["Sequential[conv1]", "Sequential[conv2]", "Sequential[fc]", "Linear[out]"]
     assert {"input", "output", *(f"ConvNet/{module}" for module in inside)} <= set(names)
-    board.locator("tf-graph-scene #svg").click(
-        position={"x": 5, "y": 5}
-    )  # takes the selection's red frame away
+    scene = board.locator("tf-graph-scene #svg")
+    scene.click(position={"x": 5, "y": 5})  # beside the network, which so loses its red frame
     board.get_by_text("Fit to screen").click()
-    take_picture("02_graph", scene)
+    ends = [board.locator(f'g.node[data-name="{name}"]') for name in ("input", "output")]
+    board.wait_for_timeout(1000)  # it glides to its size
+    take_picture("02_graph", board, clip=around(network, *ends))
 
 
 def test_the_projector_draws_its_points(board, take_picture):
@@ -150,16 +157,11 @@ def test_the_projector_draws_its_points(board, take_picture):
     expect(projector.locator(".dim")).to_have_text("64")
     canvas = projector.locator("#scatter canvas").first
 
-    def ink() -> float:
-        """The share of dark pixels: of the thumbnails, which are black on white."""
-        pixels = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("L"))
-        return (pixels < 100).mean()
-
     for _ in range(50):  # the thumbnails come a moment after the points
-        if ink() > 0.005:
+        if ink(canvas) > 0.005:
             break
         board.wait_for_timeout(500)
-    assert 0.005 < ink() < 0.2
+    assert 0.005 < ink(canvas) < 0.2
     take_picture("02_projector", canvas)
     board.set_viewport_size(WIDE)
 
@@ -198,13 +200,17 @@ def test_text_is_a_table_of_the_parameters(board, run):
     assert f"epochs\t{run.parameters.get('epochs', 5)}" in texts
 
 
-def test_the_page_opens_with_the_curves(board, take_picture):
-    """What a reader meets first, in a window as wide as a notebook's output."""
-    board.set_viewport_size({"width": 1120, "height": 640})
+def test_the_first_pane_shows_the_curves(board, run, logged, take_picture):
+    """Time Series, in a window as wide as a notebook's output."""
+    board.set_viewport_size({"width": 1120, "height": 600})
     tab(board, "Time Series").click()
     board.get_by_role("checkbox", name="Scalars", exact=True).click()
+    board.get_by_role("combobox", name="Filter tags (regex)").fill("^t")
     board.get_by_role("button", name="Toggle settings side pane").click()
     for tag in ("test/accuracy", "train/loss"):
         card = board.locator("scalar-card", has_text=tag)
-        expect(card.locator("line-chart svg path").first).to_be_visible()
+        last = logged * run.parameters.get("log_every", 20)
+        expect(card.locator("tb-data-table-content-row")).to_contain_text(str(last))
+        expect(card.locator("line-chart canvas")).to_be_visible()
+        assert ink(card.locator("line-chart canvas")) > 0.005
     take_picture("02_time_series", board)
