@@ -126,15 +126,25 @@ def chapter(browser, tmp_path_factory):
         chapter.close()
 
 
-@pytest.fixture
-def show(chapter, watched_page):
-    """A function that opens an environment in a page high enough for all its panes."""
+@pytest.fixture(scope="module")
+def show(chapter, browser):
+    """A function that opens an environment, once, in a page high enough for all its panes.
+
+    After the last test it fails for every failed request and JavaScript exception.
+    """
+    watched, opened = [], {}
 
     def open_environment(name: str) -> Environment:
-        page = watched_page(viewport={"width": 1280, "height": 1700})
-        return Environment(page, chapter.server, name)
+        if name not in opened:
+            watched.append(WatchedPage(browser, viewport={"width": 1280, "height": 1700}))
+            opened[name] = Environment(watched[-1].page, chapter.server, name)
+        return opened[name]
 
-    return open_environment
+    yield open_environment
+    problems = [problem for one in watched for problem in one.problems]
+    for one in watched:
+        one.close()
+    assert problems == []
 
 
 def test_the_live_line_grows_while_training_runs(chapter):
