@@ -250,11 +250,20 @@ def test_chinese_is_drawn_with_a_font_that_has_it(show, name):
     assert seen > 20
 
 
-def test_both_environments_are_reachable_from_the_menu(show):
-    env = show("main")
-    env.page.locator(".rc-tree-select, .rc-tree-select-selector").first.click()
-    env.page.get_by_text("MyimagePlot", exact=True).first.click()
-    expect(env.page.locator(".window")).not_to_have_count(5)
+def test_both_environments_are_reached_by_ticks_in_the_menu(chapter, watched_page):
+    page = watched_page()
+    page.goto(chapter.server.url)
+    expect(page.locator(".window")).to_have_count(len(ENVIRONMENTS["main"]))
+    page.locator(".rc-tree-select").first.click()
+    in_menu = page.locator(".rc-tree-select-tree-title")
+    bars = page.locator(".window .bar div.pull-right")
+    for env, other in (("MyimagePlot", "main"), ("main", "MyimagePlot")):
+        in_menu.get_by_text(env, exact=True).click()
+        expect(bars.get_by_text("compare_legend")).to_be_visible()  # as long as both are ticked
+        in_menu.get_by_text(other, exact=True).click()
+        titles = [window["title"] for window in chapter.server.windows(env).values()]
+        expect(bars).to_have_count(len(titles))
+        assert {text.strip() for text in bars.all_inner_texts()} == set(titles)
 
 
 def test_a_press_in_the_page_calls_python_and_changes_the_page(show, chapter):
