@@ -312,6 +312,17 @@ def test_who_reads_a_tensor_after_a_write_to_a_part_of_it_depends_on_the_write()
     ]
 
 
+def test_the_result_of_an_operator_in_place_is_the_tensor_itself():
+    class Alias(nn.Module):
+        def forward(self, x):
+            x = x * 2
+            same = x.relu_()
+            x.add_(1)
+            return same.exp()
+
+    assert edges(raw(Alias(), LEFT)) == [("Mul", "Relu"), ("Relu", "Add"), ("Add", "Exp")]
+
+
 def test_a_shared_module_is_drawn_each_time_it_runs():
     class Twice(nn.Module):
         def __init__(self):
