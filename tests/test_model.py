@@ -116,7 +116,7 @@ def test_accuracy_of_nothing_is_refused():
 
 
 def test_it_learns_digits_it_has_not_seen():
-    """One epoch of plain training; labels that were shuffled or images left at 0-255 miss it."""
+    """One epoch of plain training; shuffled labels and swapped poolings both miss the bounds."""
     torch.manual_seed(0)
     data, model = load_dataset(), ConvNet()
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
