@@ -154,6 +154,14 @@ def test_a_server_that_died_is_known_to_be_dead(start):
     server.stop()
 
 
+def test_it_leaves_no_temporary_files(start, tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    start().stop()
+    assert list(scratch.iterdir()) == []
+
+
 def test_it_ends_with_a_kernel_that_is_killed(logdir, tmp_path):
     script = f"""
 import sys, time
