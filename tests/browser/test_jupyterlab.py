@@ -1,17 +1,21 @@
 """The chapters in JupyterLab: opened from a copy, run by the menu, looked at."""
 
 import re
+import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import nbformat
 import psutil
 import pytest
-from conftest import CHAPTERS, SHORT_PARAMETERS
+from conftest import CHAPTERS, ROOT, SHORT_PARAMETERS
+from playwright.sync_api import expect
 
 from browser.conftest import WatchedPage
 from browser.lab import Notebook, copy_chapter, jupyterlab
+from browser.test_visdom import ENVIRONMENTS
 
 PREFIX = "/user/x/"
 """The base URL of a JupyterHub's user, under which jupyter-server-proxy hands on ports."""
@@ -20,17 +24,38 @@ EXPECTED_PROBLEMS = {
     r" GET http://127\.0\.0\.1:\d+/font-roboto/": (
         "TensorBoard leaves --path_prefix out of its fonts' addresses; the page has other fonts"
     ),
+    r"^net::ERR_ABORTED: GET \S+/lab/tree/notebooks/images/": (
+        "JupyterLab puts a picture into the page with its address as written, then as resolved"
+    ),
 }
 
 
-def source(path: Path) -> str:
+def code(path: Path) -> list[str]:
+    """The sources of a chapter's code cells, in order."""
     cells = nbformat.read(path, as_version=4).cells
-    return "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    return [cell.source for cell in cells if cell.cell_type == "code"]
 
 
-VISITS = [(path, "/") for path in CHAPTERS] + [
-    (path, PREFIX) for path in CHAPTERS if re.search(r"Server\(", source(path))
-]
+def numbers(path: Path, pattern: str) -> list[int]:
+    """Which code cells of a chapter match a regular expression, counted from 0."""
+    return [number for number, source in enumerate(code(path)) if re.search(pattern, source)]
+
+
+SERVERS = ("TensorBoard", "Visdom")
+BEHIND_PROXY = {
+    kind: path for path in CHAPTERS for kind in SERVERS if numbers(path, rf"\b{kind}Server\(")
+}
+"""For each kind of server, one chapter that shows its page."""
+
+VISITS = [(path, "/") for path in CHAPTERS] + [(path, PREFIX) for path in BEHIND_PROXY.values()]
+
+
+def visits(pattern: str):
+    """A mark for a test of the visits to those chapters whose code matches."""
+    chosen = [visit for visit in VISITS if numbers(visit[0], pattern)]
+    assert chosen, pattern
+    ids = [f"{path.stem} at {base_url}" for path, base_url in chosen]
+    return pytest.mark.parametrize("visit", chosen, indirect=True, ids=ids, scope="module")
 
 
 @dataclass
@@ -38,10 +63,10 @@ class Visit:
     """A chapter after its run."""
 
     path: Path
+    base_url: str
     notebook: Notebook
     watched: WatchedPage
     course: Path
-    server: psutil.Process
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +75,7 @@ def course(tmp_path_factory):
     folder = tmp_path_factory.mktemp("course")
     for path in CHAPTERS:
         copy_chapter(path, folder / "notebooks", **SHORT_PARAMETERS.get(path.stem, {}))
+    shutil.copytree(ROOT / "notebooks" / "images", folder / "notebooks" / "images")
     return folder
 
 
@@ -68,33 +94,27 @@ def servers(course, tmp_path_factory):
         yield serve
 
 
-@pytest.fixture(scope="module", params=VISITS, ids=[f"{path.stem}-{base}" for path, base in VISITS])
+@pytest.fixture(scope="module")
 def visit(request, browser, servers, course):
     path, base_url = request.param
     address, server = servers(base_url)
     watched = WatchedPage(browser)
-    notebook = Notebook(watched.page, address, f"notebooks/{path.name}")
-    notebook.run_all()
-    yield Visit(path, notebook, watched, course, server)
-    notebook.shut_down()
-    _, left = psutil.wait_procs(server.children(recursive=True), timeout=30)
-    watched.close()
-    assert not left, f"{path.stem} leaves behind {left}"
+    try:
+        notebook = Notebook(watched.page, address, f"notebooks/{path.name}")
+        notebook.run_all()
+        yield Visit(path, base_url, notebook, watched, course)
+        notebook.shut_down()
+        _, left = psutil.wait_procs(server.children(recursive=True), timeout=30)
+        assert not left, f"{path.stem} leaves behind {left}"
+    finally:
+        watched.close()
+        for process in server.children(recursive=True):
+            process.kill()
 
 
-def code(visit):
-    """The sources of the code cells, in order."""
-    cells = nbformat.read(visit.path, as_version=4).cells
-    return [cell.source for cell in cells if cell.cell_type == "code"]
-
-
-def in_order(visit, pattern):
-    """The numbers of the code cells whose source matches."""
-    return [number for number, text in enumerate(code(visit)) if re.search(pattern, text)]
-
-
+@visits("")
 def test_every_cell_ran_and_none_shows_an_error(visit):
-    assert visit.notebook.execution_counts() == list(range(1, len(code(visit)) + 1))
+    assert visit.notebook.execution_counts() == list(range(1, len(code(visit.path)) + 1))
     outputs = visit.notebook.page.locator(".jp-OutputArea-output")
     assert outputs.count() >= 5
     for mark in ("error", "stderr"):
@@ -102,6 +122,7 @@ def test_every_cell_ran_and_none_shows_an_error(visit):
         assert visit.notebook.page.locator(kind).all_inner_texts() == []
 
 
+@visits("")
 def test_every_picture_is_loaded(visit):
     pictures = visit.notebook.page.evaluate(
         """() => [...document.querySelectorAll(".jp-Notebook img")].map(image => [
@@ -114,17 +135,15 @@ def test_every_picture_is_loaded(visit):
         assert shown > 10_000, address
 
 
+@visits(r"plt\.show\(\)")
 def test_every_plot_cell_shows_a_picture(visit):
-    for number in in_order(visit, r"plt\.show\(\)"):
+    for number in numbers(visit.path, r"plt\.show\(\)"):
         assert visit.notebook.cells.nth(number).locator(".jp-OutputArea-output img").count()
 
 
-def test_nothing_failed_in_the_page_or_its_frames(visit):
-    assert visit.watched.unexpected(EXPECTED_PROBLEMS) == []
-
-
+@visits(r"\btqdm\(")
 def test_the_progress_bar_moves(visit):
-    for number in in_order(visit, r"\btqdm\("):
+    for number in numbers(visit.path, r"\btqdm\("):
         percentages = [
             int(found[1])
             for text in visit.notebook.seen()[number]["texts"]
@@ -135,6 +154,72 @@ def test_the_progress_bar_moves(visit):
         assert percentages[-1] == 100
 
 
+@visits(r"\bCanvas\(")
+def test_the_canvas_is_one_picture_that_changes(visit, take_picture):
+    """In the canvas chapter; three at least are seen while it runs, and no gap between them."""
+    moving = [number for number, cell in enumerate(visit.notebook.seen()) if cell["pictures"] > 1]
+    assert moving
+    for number in moving:
+        seen = visit.notebook.seen()[number]
+        assert seen["pictures"] >= 3
+        assert seen["at_once"] == 1
+        assert seen["empty"] == 0
+        assert visit.notebook.cells.nth(number).locator(".jp-OutputArea-output img").count() == 1
+    visit.notebook.cells.nth(moving[0]).locator("img").scroll_into_view_if_needed()
+    take_picture("03_canvas_in_jupyterlab", visit.notebook.page)
+
+
+def stored(path: Path, mime: str, pattern: str) -> list[int]:
+    """The code cells whose stored output of a kind matches, counted from 0."""
+    cells = nbformat.read(path, as_version=4).cells
+    return [
+        number
+        for number, cell in enumerate(cell for cell in cells if cell.cell_type == "code")
+        if any(re.search(pattern, output.get("data", {}).get(mime, "")) for output in cell.outputs)
+    ]
+
+
+@visits(r"build_graph\(")
+def test_graphs_are_drawn_as_svg(visit):
+    """Wherever the stored page has an SVG, the run shows one, with lines and text in it."""
+    graphs = stored(visit.path, "image/svg+xml", "<svg")
+    assert len(graphs) >= 4
+    for number in graphs:
+        graph = visit.notebook.cells.nth(number).locator(".jp-RenderedSVG img")
+        assert graph.evaluate("image => image.naturalWidth") > 80
+        drawn = unquote(graph.get_attribute("src"))
+        assert drawn.startswith("data:image/svg+xml")
+        assert drawn.count("<path") >= 3
+        assert drawn.count("<text") >= 3
+
+
+def frame(visit, kind):
+    """The page of a server inside the notebook, scrolled into view."""
+    (number,) = stored(visit.path, "text/html", f'<iframe [^>]*title="{kind}"')
+    element = visit.notebook.cells.nth(number).locator(f'iframe[title="{kind}"]')
+    element.scroll_into_view_if_needed()
+    assert urlsplit(element.get_attribute("src")).path.startswith(visit.base_url)
+    return element.content_frame
+
+
+@visits(r"\bTensorBoardServer\(")
+def test_the_embedded_tensorboard_shows_its_content(visit):
+    board = frame(visit, "TensorBoard")
+    expect(board.locator("histogram-card svg, g.node").first).to_be_visible()
+
+
+@visits(r"\bVisdomServer\(")
+def test_the_embedded_visdom_shows_its_content(visit):
+    page = frame(visit, "Visdom")
+    expect(page.locator("button.btn-success")).to_have_text("online")
+    expect(page.locator(".window")).to_have_count(len(ENVIRONMENTS["main"]))
+    plots = page.locator(".js-plotly-plot")
+    expect(plots).to_have_count(len(ENVIRONMENTS["main"]))
+    for plot in plots.all():
+        expect(plot.locator(".main-svg").first).to_be_visible()
+
+
+@visits("")
 def test_files_are_written_to_the_output_folder_only(visit):
     """Seen from the course's folder, once the chapter has run from it."""
     outputs = visit.course / "data" / "outputs" / visit.path.stem
@@ -146,4 +231,10 @@ def test_files_are_written_to_the_output_folder_only(visit):
         if path.is_file() and not any(path.is_relative_to(folder) for folder in own)
     ]
     assert strays == []
-    assert {path.suffix for path in (visit.course / "notebooks").iterdir()} <= {".ipynb", ""}
+    beside = {path.name for path in (visit.course / "notebooks").iterdir()}
+    assert beside <= {path.name for path in CHAPTERS} | {"images", ".ipynb_checkpoints"}
+
+
+@visits("")
+def test_nothing_failed_in_the_page_or_its_frames(visit):
+    assert visit.watched.unexpected(EXPECTED_PROBLEMS) == []
