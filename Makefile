@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit nbval notebooks bench constraints clean system
+.PHONY: help lab test lint unit browser nbval notebooks screenshots bench constraints clean system
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -29,8 +29,11 @@ lint: $(VENV)/.test  ## check the style of helpers, tests and notebooks
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 
-unit: $(VENV)/.test  ## run the tests, each chapter through papermill included
+unit: $(VENV)/.test  ## run the tests, each chapter through papermill and in a browser included
 	@$(PY) -m pytest $(PYTEST_ARGS)
+
+browser: $(VENV)/.test  ## of these, run those that look at the pages in Chromium
+	@$(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 nbval: $(VENV)/.test  ## run the chapters as they stand, and compare the stored outputs
 	@$(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 300 \
@@ -38,6 +41,9 @@ nbval: $(VENV)/.test  ## run the chapters as they stand, and compare the stored 
 
 notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored outputs
 	@$(PY) tests/run_notebooks.py
+
+screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the chapters
+	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (about half an hour)
 	@$(PY) tests/benchmarks/run.py
@@ -76,6 +82,7 @@ $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
 	@$(PIP) --no-build-isolation --editable '.[test]'
 	@$(PY) -m helpers.visdom_assets
+	@$(PY) tests/browser/axe.py
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

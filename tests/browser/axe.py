@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.visdom_assets import Package, _fetch_with_npm
+from helpers.visdom_assets import AssetsError, Package, _fetch_with_npm
 
 AXE = Package(
     "axe-core",
@@ -34,4 +34,7 @@ def axe_file() -> Path:
 
 
 if __name__ == "__main__":
-    axe_file()
+    try:
+        axe_file()
+    except AssetsError as error:
+        sys.exit(f"axe-core can't be had: {error}")
