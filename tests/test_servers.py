@@ -275,6 +275,20 @@ def test_visdoms_socket_and_client_work_behind_the_proxy(jupyter, behind_jupyter
         assert window["content"] == "hello"
 
 
+def test_the_login_page_works_through_the_proxy(jupyter, behind_jupyter, tmp_path):
+    with VisdomServer(tmp_path, login=("me", "secret")) as server:
+        client = server.client()
+        address = jupyter + server.url
+        browser = requests.Session()
+        page = browser.get(address).text
+        (target,) = re.findall(r"url: '(.*)'", page)
+        assert target == server.url.rstrip("/")
+        user = {"username": client.username, "password": client.password}
+        assert browser.post(jupyter + target, json=user).ok
+        assert "inputPassword" in page
+        assert "inputPassword" not in browser.get(jupyter + target).text
+
+
 @pytest.mark.parametrize(
     ("running", "prefix"),
     [
