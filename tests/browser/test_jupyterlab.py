@@ -165,8 +165,12 @@ def test_the_canvas_is_one_picture_that_changes(visit, take_picture):
         assert seen["at_once"] == 1
         assert seen["empty"] == 0
         assert visit.notebook.cells.nth(number).locator(".jp-OutputArea-output img").count() == 1
-    visit.notebook.cells.nth(moving[0]).locator("img").scroll_into_view_if_needed()
-    take_picture("03_canvas_in_jupyterlab", visit.notebook.page)
+    page = visit.notebook.page
+    page.set_viewport_size({"width": 1120, "height": 1000})
+    page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+    picture = visit.notebook.cells.nth(moving[0]).locator("img")
+    picture.evaluate("picture => picture.scrollIntoView({block: 'end'})")
+    take_picture("03_canvas_in_jupyterlab", page)
 
 
 def stored(path: Path, mime: str, pattern: str) -> list[int]:
