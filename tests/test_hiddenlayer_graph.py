@@ -540,7 +540,9 @@ class Stateful(nn.Module):
 
     def forward(self, x):
         self.calls += 1
+        self.drop.eval()
         self.kept = self.drop(self.norm(self.conv(x))).flatten(1)
+        self.latest = self.kept * 2
         return self.cell(self.kept)[0]
 
 
@@ -568,6 +570,8 @@ def test_the_model_and_the_random_states_are_as_they_were():
     model.conv.bias.requires_grad_(False)
     model.conv.register_forward_hook(lambda *_: None)
     model.calls, model.kept = 7, None
+    model.drop.train()
+    del model.latest
     before = state_of(model)
     graph = hl.build_graph(model, DIGIT)
     with pytest.raises(hl.GraphError):
@@ -609,6 +613,15 @@ graph.build_dot()
 assert look() == before, set(look().items()) ^ set(before.items())
 assert repr(hiddenlayer.graph.THEMES) == themes
 print(graph.build_dot().source)
+names = "abcdefghij"
+web, nodes = hl.Graph("web"), [hl.Node(name, None, name) for name in names]
+for node in nodes:
+    web.add_node(node)
+for start in nodes:
+    for end in nodes[nodes.index(start) + 1 :]:
+        web.add_edge(start, end, (names.index(start.id), names.index(end.id)))
+web.replace(nodes[3:7], hl.Node("group", None, "group"))
+print(web.build_dot().source)
 """
 
 
