@@ -240,10 +240,18 @@ LEFT, RIGHT, SCALE = torch.zeros(2, 3), torch.zeros(2, 1, 5, 5), torch.zeros(4)
         ((LEFT, RIGHT), None, "Gemm Conv Amax Add Tanh"),
         ({"left": LEFT, "right": RIGHT}, None, "Gemm Conv Amax Add Tanh"),
         ({"right": RIGHT, "scale": SCALE, "left": LEFT}, None, "Gemm Conv Amax Add Mul Tanh"),
+        ({"left": LEFT, "right": RIGHT}, {"scale": SCALE}, "Gemm Conv Amax Add Mul Tanh"),
         ((LEFT, RIGHT), {"scale": SCALE}, "Gemm Conv Amax Add Mul Tanh"),
         (LEFT, {"right": RIGHT, "scale": SCALE}, "Gemm Conv Amax Add Mul Tanh"),
     ],
-    ids=["tuple", "dict", "dict with an option", "tuple and keyword", "tensor and keywords"],
+    ids=[
+        "tuple",
+        "dict",
+        "dict with an option",
+        "dict and keyword",
+        "tuple and keyword",
+        "tensor and keywords",
+    ],
 )
 def test_inputs_and_outputs_of_every_form(args, kwargs, expected):
     graph = raw(Pair(), args, kwargs=kwargs)
