@@ -1,5 +1,6 @@
 """The chapters in JupyterLab: opened from a copy, run by the menu, looked at."""
 
+import itertools
 import re
 import shutil
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from playwright.sync_api import expect
 from browser.conftest import WatchedPage
 from browser.lab import Notebook, copy_chapter, jupyterlab
 from browser.test_visdom import ENVIRONMENTS
+from browser.vision import APART, KINDS, closest
 
 PREFIX = "/user/x/"
 """The base URL of a JupyterHub's user, under which jupyter-server-proxy hands on ports."""
@@ -46,6 +48,11 @@ BEHIND_PROXY = {
     kind: path for path in CHAPTERS for kind in SERVERS if numbers(path, rf"\b{kind}Server\(")
 }
 """For each kind of server, one chapter that shows its page."""
+
+TRACES = """plots => plots.map(plot => plot._fullData.filter(trace => trace.type != "heatmap").map(
+    trace => [[].concat(trace.marker?.color ?? trace.line?.color)[0],
+        trace.line?.dash, trace.marker?.symbol]))"""
+"""Of each Plotly plot, each trace's colour, dashes and symbol, as JavaScript."""
 
 VISITS = [(path, "/") for path in CHAPTERS] + [(path, PREFIX) for path in BEHIND_PROXY.values()]
 
@@ -221,6 +228,10 @@ def test_the_embedded_visdom_shows_its_content(visit):
     expect(plots).to_have_count(len(ENVIRONMENTS["main"]))
     for plot in plots.all():
         expect(plot.locator(".main-svg").first).to_be_visible()
+    for traces in plots.evaluate_all(TRACES):
+        for (color, *shape), (other_color, *other_shape) in itertools.combinations(traces, 2):
+            apart = [closest((color, other_color), kind) > APART for kind in KINDS]
+            assert shape != other_shape or all(apart), traces
 
 
 @visits("")
