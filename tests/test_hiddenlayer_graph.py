@@ -728,7 +728,7 @@ def test_layout_and_theme_are_in_the_picture():
     assert "#bcd6fc" in graph._repr_svg_().lower()
 
 
-@pytest.mark.timeout(100)  # as hiddenlayer would lay it out, it takes 18 minutes
+@pytest.mark.timeout(240)  # as hiddenlayer would lay it out, it takes 18 minutes
 def test_a_densenet_is_laid_out_while_one_waits(tmp_path):
     graph = hl.build_graph(classifier("densenet121"), torch.zeros(1, 3, 64, 64))
     assert len(graph.edges) == 847
