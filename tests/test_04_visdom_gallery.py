@@ -140,6 +140,7 @@ def check_iris(traces, kind, axes):
     for species, trace in enumerate(traces):
         points = np.stack([trace[axis] for axis in axes], axis=1)
         assert np.array_equal(points, iris.data[iris.target == species, : len(axes)])
+        assert set(trace["marker"]["color"]) == {("#0072b2", "#d55e00", "#009e73")[species]}
 
 
 def test_activation_functions(plot):
@@ -157,7 +158,8 @@ def test_activation_functions(plot):
 
 
 def test_stems(plot):
-    traces, _ = plot("stems", "main", "Sine and cosine as stems · 茎叶图")
+    traces, layout = plot("stems", "main", "Sine and cosine as stems · 茎叶图")
+    assert axis_titles(layout) == ("x", "value")
     assert names(traces) == ["sin", "cos"]
     x = np.linspace(-6, 6, 100)
     for trace, function in zip(traces, (np.sin, np.cos), strict=True):
@@ -308,7 +310,7 @@ def test_boxes_hold_as_many_images_of_each_class(plot, data):
     assert np.argmin(medians) == 1
     assert np.argmax(medians) == 0
     assert medians[1] < medians[0] / 2  # as the text says
-    assert layout["yaxis"]["title"] == "mean pixel"
+    assert axis_titles(layout) == ("class", "mean pixel")
 
 
 @pytest.mark.parametrize(
@@ -316,7 +318,11 @@ def test_boxes_hold_as_many_images_of_each_class(plot, data):
     [("surface", "The mean 3 as a landscape"), ("contour", "The mean 3 as a map")],
 )
 def test_surface_and_contour_show_the_mean_of_all_threes(plot, data, win, title):
-    (trace,), _ = plot(win, "gallery", title)
+    (trace,), layout = plot(win, "gallery", title)
+    if win == "contour":
+        assert axis_titles(layout) == ("column", "row")
+    else:
+        assert layout["scene"]["zaxis"]["title"] == "mean pixel"
     images, labels = data.train.tensors
     mean = images[labels == 3].mean(0)[0].flip(0).numpy()
     assert trace["type"] == win
@@ -325,7 +331,8 @@ def test_surface_and_contour_show_the_mean_of_all_threes(plot, data, win, title)
 
 
 def test_quiver_points_to_where_there_is_more_ink(plot, data):
-    (trace,), _ = plot("quiver", "gallery", "Slopes of the mean 3")
+    (trace,), layout = plot("quiver", "gallery", "Slopes of the mean 3")
+    assert axis_titles(layout) == ("column", "row")
     count = 14 * 14
     shafts, heads = 3 * count, 4 * count
     assert trace["mode"] == "lines"
