@@ -138,7 +138,8 @@ class Notebook:
                     .map(cell => cell.model).filter(model => model.type === "code");
                 return cells.some(model => model.executionCount)
                     && cells.every(model => model.executionState === "idle");
-            }"""
+            }""",
+            timeout=4 * PATIENCE,
         )
 
     def execution_counts(self) -> list[int | None]:
