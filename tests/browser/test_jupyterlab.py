@@ -3,7 +3,7 @@
 import itertools
 import re
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -106,17 +106,20 @@ def visit(request, browser, servers, course):
     path, base_url = request.param
     address, server = servers(base_url)
     watched = WatchedPage(browser)
+    family = []
     try:
         notebook = Notebook(watched.page, address, f"notebooks/{path.name}")
         notebook.run_all()
         yield Visit(path, base_url, notebook, watched, course)
+        family = server.children(recursive=True)
         notebook.shut_down()
-        _, left = psutil.wait_procs(server.children(recursive=True), timeout=30)
+        _, left = psutil.wait_procs(family, timeout=30)
         assert not left, f"{path.stem} leaves behind {left}"
     finally:
         watched.close()
-        for process in server.children(recursive=True):
-            process.kill()
+        for process in {*family, *server.children(recursive=True)}:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @visits("")
