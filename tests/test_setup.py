@@ -30,7 +30,7 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
 
     *conda, pip = environment["dependencies"]
     assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
-    assert {"graphviz", "pip"} < set(conda)
+    assert {"graphviz", "nodejs", "pip"} < set(conda)
     python = next(item for item in conda if item.startswith("python="))
     assert Requirement(f"python{project['requires-python']}").specifier.contains(
         python.removeprefix("python=")
