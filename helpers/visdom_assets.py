@@ -38,153 +38,16 @@ class Package(NamedTuple):
     files: dict[str, str]
 
 
-MATHJAX_2 = (
-    "MathJax.js",
-    "config/Safe.js",
-    "config/TeX-AMS-MML_HTMLorMML.js",
-    "extensions/Safe.js",
-    "jax/output/SVG/config.js",
-    "jax/output/SVG/fonts/TeX/fontdata.js",
-    "jax/output/SVG/fonts/TeX/Size1/Regular/Main.js",
-    "jax/output/SVG/jax.js",
-)
+_PINS = json.loads(Path(__file__).with_name("visdom_packages.json").read_text(encoding="utf-8"))
 
-EVERY_VISDOM = (
-    Package(
-        "jquery",
-        "3.1.1",
-        "zuiWRmx65Kd1oFGdWLvAjbsumdOBFvs3r1vuqCyKFF79R7exBHNbiNEJ8LR+xkzgfxqBznMD/4Cv6PHXS6mvEw==",
-        {"dist/jquery.min.js": "js/jquery.min.js"},
-    ),
-    Package(
-        "bootstrap",
-        "3.3.7",
-        "qcFaisBrcBhTFkz1IUnGDYnX6ZWfFzH8zOixUDtHW9Ip+r+7MfMFav2rzy7cIHc7rgIg7xjhWBoo1mS/U26j4g==",
-        {
-            "dist/js/bootstrap.min.js": "js/bootstrap.min.js",
-            "dist/css/bootstrap.min.css": "css/bootstrap.min.css",
-            **{
-                f"dist/fonts/{name}": f"fonts/{name}"
-                for name in (
-                    "glyphicons-halflings-regular.eot",
-                    "glyphicons-halflings-regular.ttf",
-                    "glyphicons-halflings-regular.woff",
-                    "glyphicons-halflings-regular.woff2",
-                )
-            },
-        },
-    ),
-    Package(
-        "react",
-        "16.2.0",
-        "ZmIomM7EE1DvPEnSFAHZn9Vs9zJl5A9H7el0EGTE6ZbW9FKe/14IYAlPbC8iH25YarEQxZL+E8VW7Mi7kfQrDQ==",
-        {"umd/react.production.min.js": "js/react-react.min.js"},
-    ),
-    Package(
-        "react-dom",
-        "16.2.0",
-        "zpGAdwHVn9K0091d+hr+R0qrjoJ84cIBFL2uU60KvWBPfZ7LPSrfqviTxGHWN0sjPZb2hxWzMexwrvJdKePvjg==",
-        {"umd/react-dom.production.min.js": "js/react-dom.min.js"},
-    ),
-    Package(
-        "react-modal",
-        "3.1.10",
-        "7b77AGWCkdg0YOf/qcYIGCpuwbxRwOA8P3UrUovk4grUNv+idOmHovJAx/Dcd3fuwHtgixxVjpcjVG60985MSA==",
-        {"dist/react-modal.min.js": "js/react-modal.min.js"},
-    ),
-    Package(
-        "plotly.js-dist-min",
-        "2.11.1",
-        "F9WWNht0D3yBLZGHbLoJNfvplXvy+GUPSsA/lCbMuYd/UwzSu6Vmyprxlps9Einw1LDS1hYBrJeioK0lE3ieXA==",
-        {"plotly.min.js": "js/plotly-plotly.min.js"},
-    ),
-    Package(
-        "sjcl",
-        "1.0.7",
-        "xQbiwKfiAj6vyk44ANJ5RRymALRdRZOuRoKNYkWUU404p/RFXmMaay1Z5vRn30GJjkD+psox4Jd38jZojSuNYA==",
-        {"sjcl.js": "js/sjcl.js"},
-    ),
-    Package(
-        "layout-bin-packer",
-        "1.4.0",
-        "dQOZnajbOBGIcS9YlzKrkRtMCGa2oEpyf1zGRn93suphSvPclJe54Sbgtb053GJ21DUk84IBzaeQvjn+Gb10fA==",
-        {
-            "dist/layout-bin-packer.js": "js/layout_bin_packer.js",
-            "dist/layout-bin-packer.js.map": "js/layout-bin-packer.js.map",
-        },
-    ),
-    Package(
-        "d3",
-        "3.5.17",
-        "yFk/2idb8OHPKkbAL8QaOaqENNoMhIaSHZerk3oQsECwkObkCpJyjYwCe+OHiq6UEdhe1m8ZGARRRO3ljFjlKg==",
-        {"d3.min.js": "js/d3.v3.min.js"},
-    ),
-    Package(
-        "d3-selection-multi",
-        "1.0.1",
-        "mEnRkJ6A+Otd1LuRPV3az+s/RLDmIEhuz/MnT21O2nPcWNH7wZotdIlRjMA4Wpr+n7AESQ5fD8v1J3nL2Mnw9g==",
-        {"build/d3-selection-multi.js": "js/d3-selection-multi.v1.js"},
-    ),
-    Package(
-        "save-svg-as-png",
-        "1.4.17",
-        "7QDaqJsVhdFPwviCxkgHiGm9omeaMBe1VKbHySWU6oFB2LtnGCcYS13eVoslUgq6VZC6Tjq/HddBd1K6p2PGpA==",
-        {"lib/saveSvgAsPng.js": "js/saveSvgAsPng.js"},
-    ),
-)
-
-VISDOM_0_2 = (
-    *EVERY_VISDOM,
-    Package(
-        "react-resizable",
-        "1.4.6",
-        "4zLORO51u0/mlDsrVCAA4p266d+3mb2ZMNdiWOotAh/PdnfrRzZhgePmKE08PSQatXVIfMjmyD+Sapay8tmxdQ==",
-        {"css/styles.css": "css/react-resizable-styles.css"},
-    ),
-    Package(
-        "react-grid-layout",
-        "0.16.3",
-        "ytP92EqUjqcFhGzvdeKrK610dQ04GdFwRCWtD6PoeL5wR3liETcFISO7k8RBqnosV86JtXf/DwIfrL0COLs0gg==",
-        {"css/styles.css": "css/react-grid-layout-styles.css"},
-    ),
-    Package(
-        "mathjax",
-        "2.7.5",
-        "OzsJNitEHAJB3y4IIlPCAvS0yoXwYjlo2Y4kmm9KQzyIBZt2d8yKRalby3uTRNN4fZQiGL2iMXjpdP1u2Rq2DQ==",
-        {name: f"js/mathjax/2.7.5/{name}" for name in MATHJAX_2},
-    ),
-)
-
-VISDOM_0_3 = (
-    *EVERY_VISDOM,
-    Package(
-        "react-resizable",
-        "3.1.3",
-        "liJBNayhX7qA4tBJiBD321FDhJxgGTJ07uzH5zSORXoE8h7PyEZ8mLqmosST7ppf6C4zUsbd2gzDMmBCfFp9Lw==",
-        {"css/styles.css": "css/react-resizable-styles.css"},
-    ),
-    Package(
-        "react-grid-layout",
-        "2.2.3",
-        "OAEJHBxmfuxQfVtZwRzmsokijGlBgzYIJ7MUlLk/VSa43SaGzu15w5D0P2RDrfX5EvP9POMbL6bFrai/huDzbQ==",
-        {"css/styles.css": "css/react-grid-layout-styles.css"},
-    ),
-    Package(
-        "mathjax",
-        "3.2.2",
-        "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
-        {"es5/tex-mml-svg.js": "js/mathjax/3.2.2/es5/tex-mml-svg.js"},
-    ),
-)
-
-PACKAGES = {"0.2": VISDOM_0_2, "0.3": VISDOM_0_3}
+PACKAGES = {
+    release: tuple(Package(**pin) for pin in _PINS["every"] + _PINS[release])
+    for release in ("0.2", "0.3")
+}
 """What the page of a Visdom release needs."""
 
-SHA256 = {
-    "0.2": "7181a14557b5f3f86f1ec7096c98d27d84b4a89cf9a6e41f3a6e72210ad26d53",
-    "0.3": "388985e7ea3ab51a216caffbe460d3fcb040f3402a1cff6ffb15a6a56208ae11",
-}
-"""What ``_digest`` must say of all those files together, whichever way they came."""
+SHA256 = _PINS["sha256"]
+"""By release, what ``_digest`` must say of all those files together, whichever way they came."""
 
 ADVICE = (
     "Visdom's API works without its page: VisdomServer(folder, page=False). For the page, "
