@@ -114,7 +114,7 @@ def _fetch(release: str, page: Path, scratch: Path) -> None:
             if _digest(PACKAGES[release], page) != SHA256[release]:
                 raise AssetsError("what came isn't what is pinned")
             return
-        except (AssetsError, subprocess.TimeoutExpired) as error:
+        except (AssetsError, OSError, subprocess.TimeoutExpired) as error:
             reasons.append(f"{way}: {error}")
     raise AssetsError(f"Visdom's page can't be had ({'; '.join(reasons)}). {ADVICE}")
 

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tomllib
 from importlib.metadata import distributions
 from itertools import chain
@@ -54,7 +55,9 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
 def test_what_is_installed_is_in_the_constraints():
     """So that what CI ran is what everyone gets. An environment brings installers of its own."""
     pinned = {canonicalize_name(pin.name): pin.specifier for pin in active_pins()}
-    installed = {canonicalize_name(found.name): found.version for found in distributions()}
+    # Not what setuptools, once imported, adds to the path for itself.
+    found = distributions(path=[sysconfig.get_path("purelib")])
+    installed = {canonicalize_name(package.name): package.version for package in found}
     for own in ("pip", "setuptools", "wheel", "seeing-pytorch"):
         installed.pop(own, None)
     unlisted = installed.keys() - pinned.keys()

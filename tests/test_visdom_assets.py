@@ -17,7 +17,7 @@ from helpers.visdom_assets import PACKAGES, SHA256, AssetsError, page_folder
 INSTALLED = page_folder()
 RELEASE = ".".join(version("visdom").split(".")[:2])
 
-FAKE_NPM = """#!{python}
+FAKE_NPM = """
 import json, os, shutil, sys
 with open({log!r}, "a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
@@ -39,14 +39,12 @@ def environment(tmp_path, monkeypatch):
     prefix, path = tmp_path / "environment", tmp_path / "bin"
     for folder in (prefix, path):
         folder.mkdir()
-    npm = path / "npm"
-    npm.write_text(
-        FAKE_NPM.format(
-            python=sys.executable,
-            log=str(tmp_path / "npm.log"),
-            archives=str(tmp_path / "archives"),
-        )
+    script, npm = tmp_path / "npm.py", path / "npm"
+    script.write_text(
+        FAKE_NPM.format(log=str(tmp_path / "npm.log"), archives=str(tmp_path / "archives"))
     )
+    # Through a shell, since a path with a space can't stand after "#!".
+    npm.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
     npm.chmod(0o755)
     monkeypatch.setattr(sys, "prefix", str(prefix))
     monkeypatch.setenv("PATH", str(path))
