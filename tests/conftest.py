@@ -6,7 +6,6 @@ from pathlib import Path
 
 # torch's spinning threads make any contention for the cores some ten times worse.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("MPLBACKEND", "Agg")
 
 import nbformat
 import papermill

@@ -140,7 +140,7 @@ def check_iris(traces, kind, axes):
     for species, trace in enumerate(traces):
         points = np.stack([trace[axis] for axis in axes], axis=1)
         assert np.array_equal(points, iris.data[iris.target == species, : len(axes)])
-        assert set(trace["marker"]["color"]) == {("#0072b2", "#d55e00", "#009e73")[species]}
+        assert set(trace["marker"]["color"]) == {("#000000", "#0072b2", "#e69f00")[species]}
 
 
 def test_activation_functions(plot):
