@@ -1,5 +1,8 @@
 """Every benchmark in one table: what `make bench` prints."""
 
+import argparse
+import sys
+
 import canvas
 import course
 import graph_import
@@ -11,9 +14,23 @@ from table import print_rows
 
 
 def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--epochs", type=int, default=5, help="of each training (default: 5)")
+    epochs = parser.parse_args().epochs
+
     print(f"{describe_machine()}; data: {DATASET.name}\n", flush=True)
-    modules = (training, step, canvas, graph_import, threads)
-    print_rows([row for module in modules for row in module.rows()])
+    rows = []
+    for part in (
+        training.rows(epochs),
+        step.rows(),
+        canvas.rows(),
+        graph_import.rows(),
+        threads.rows(),
+    ):
+        for row in part:
+            rows.append(row)
+            print(f"{row.ratio:8.3g}  {row.what}", file=sys.stderr, flush=True)  # how far it is
+    print_rows(rows)
     print()
     course.report()
 
