@@ -79,6 +79,7 @@ def serve_visdom(
             user_credential=credential,
             eager_data_loading=True,  # 0.2.4 saves an environment that isn't loaded as nothing
         )
+    application.max_image_history = 1000  # 0.3.0 would keep the last four of a training's images
 
     async def serve() -> None:
         HTTPServer(application, max_buffer_size=1024**3).add_sockets(sockets)

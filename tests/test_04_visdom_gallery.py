@@ -61,7 +61,8 @@ def picture(window):
         content = window(win, env)["content"]
         source = (content if number is None else content[number])["src"]
         assert source.startswith("data:image/png;base64,")
-        return np.asarray(Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))))
+        image = Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2])))
+        return np.asarray(image.convert("RGB"))  # Visdom 0.3 sends grey ones as grey
 
     return picture
 
