@@ -4,9 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-# torch's threads spin while they wait, which on a small or busy machine costs far more than it
-# gains; asleep, they leave the cores to whatever else runs. See tests/benchmarks/README.md.
+# While torch's threads wait they spin, which on a busy machine costs far more than it gains. With
+# these two they spin for some 30 microseconds, enough for the gaps within a training step, and then
+# sleep. The other two keep the C library from handing memory back to the system and asking for it
+# again in each step. What each is worth: tests/benchmarks/README.md
 export OMP_WAIT_POLICY ?= PASSIVE
+export GOMP_SPINCOUNT ?= 3000
+export MALLOC_MMAP_THRESHOLD_ ?= 33554432
+export MALLOC_TRIM_THRESHOLD_ ?= 268435456
 # Any pip, from Python 3.11's on, with or without a configuration file of its own.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 

@@ -117,16 +117,17 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((path for path in paths if path.is_file()), None)
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds a dataset's four IDX files, each plain or gzipped."""
     return all(_find(folder, name) for split in ("train", "t10k") for name in _file_names(split))
 
 
 def _raw_folder(dataset_class: type, name: str, root: Path) -> Path:
     """The folder that holds a dataset's four IDX files, downloaded if need be."""
     raw = root / dataset_class.__name__ / "raw"
-    if _is_complete(raw):
+    if is_complete(raw):
         return raw
-    if name == "fashion-mnist" and _is_complete(DEBIAN_FASHION_DIR):
+    if name == "fashion-mnist" and is_complete(DEBIAN_FASHION_DIR):
         return DEBIAN_FASHION_DIR
     _download(dataset_class, name, raw)
     return raw

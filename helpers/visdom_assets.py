@@ -108,7 +108,7 @@ def _copy_own_files(page: Path) -> None:
 def _fetch(release: str, page: Path, scratch: Path) -> None:
     """Bring the packages' files into ``page``, or raise AssetsError."""
     reasons = []
-    for way, bring in (("npm", _fetch_with_npm), ("Visdom's own download", _fetch_with_visdom)):
+    for way, bring in (("npm", fetch_with_npm), ("Visdom's own download", _fetch_with_visdom)):
         try:
             bring(PACKAGES[release], page, scratch)
             if _digest(PACKAGES[release], page) != SHA256[release]:
@@ -119,8 +119,12 @@ def _fetch(release: str, page: Path, scratch: Path) -> None:
     raise AssetsError(f"Visdom's page can't be had ({'; '.join(reasons)}). {ADVICE}")
 
 
-def _fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
-    """Bring the files from one npm archive for each package, whose bytes are pinned."""
+def fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> None:
+    """Bring files out of npm's archives, whose bytes are pinned, into the folder ``page``.
+
+    The archives stay in ``scratch``. Raises AssetsError if npm isn't there, fails, or brings other
+    bytes, and subprocess.TimeoutExpired after TIMEOUT seconds.
+    """
     npm = shutil.which("npm")
     if npm is None:
         raise AssetsError("not installed")

@@ -4,8 +4,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# torch's spinning threads make any contention for the cores some ten times worse.
+# torch's spinning threads make any contention for the cores worse; the Makefile says more.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "3000")
 
 import nbformat
 import papermill

@@ -1,6 +1,7 @@
 """What the training chapter wrote, read back with TensorBoard's own reader."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -8,9 +9,10 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
+from torch.utils.data import TensorDataset
 
-from helpers.data import load_dataset, make_loader
-from helpers.model import ConvNet
+from helpers.data import ImageData, load_dataset, make_loader
+from helpers.model import ConvNet, accuracy
 
 CHAPTER = "02_tensorboardx_training"
 
@@ -24,6 +26,17 @@ def run(run_chapter):
 def events(run):
     keep_all = {"scalars": 0, "images": 0, "histograms": 0, "tensors": 0}
     return EventAccumulator(str(run.output_dir / "run-1"), size_guidance=keep_all).Reload()
+
+
+@pytest.fixture(scope="module")
+def printed(run):
+    """All that the chapter printed."""
+    return "".join(
+        output.text
+        for cell in run.notebook.cells
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +77,14 @@ def test_it_learned(events):
     assert 0.7 < accuracies[-1] < 0.95
 
 
-def test_the_loss_is_the_mean_since_the_last_entry(events, run):
-    """Trained again here, bare: the logged numbers are the means of these losses."""
+@pytest.fixture(scope="module")
+def trained_again(run):
+    """The chapter's training without its logging: the loss of each step, and the model."""
     torch.manual_seed(0)
-    data = load_dataset()
     model = ConvNet().to(memory_format=torch.channels_last)
-    loader = make_loader(data.train, seed=0)
+    loader = make_loader(load_dataset().train, seed=0)
     next(iter(loader))  # the chapter shows a batch first
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
     losses = []
     for _ in range(run.parameters["epochs"]):
         for images, labels in loader:
@@ -80,10 +93,29 @@ def test_the_loss_is_the_mean_since_the_last_entry(events, run):
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
+    return losses, model
+
+
+def test_the_loss_is_the_mean_since_the_last_entry(events, run, trained_again):
+    losses, _ = trained_again
     logged = [event.value for event in events.Scalars("train/loss")]
     every = run.parameters["log_every"]
     means = np.array(losses)[: len(logged) * every].reshape(-1, every).mean(1)
     assert logged == pytest.approx(means, rel=0.02)
+
+
+def test_the_share_printed_at_the_end_is_of_all_test_images(printed, trained_again):
+    _, model = trained_again
+    share = re.search(r"([\d.]+)% of all 2,000 test images right", printed).group(1)
+    assert float(share) / 100 == pytest.approx(accuracy(model, load_dataset().test), abs=0.01)
+
+
+def test_of_a_full_dataset_every_fifth_test_image_is_counted_as_it_goes(run):
+    (source,) = (c.source for c in run.notebook.cells if c.source.startswith("some_test ="))
+    full = TensorDataset(torch.arange(10_000), torch.zeros(10_000))
+    names = {"data": ImageData(full, full, []), "TensorDataset": TensorDataset}
+    exec(source, names)
+    assert names["some_test"].tensors[0].tolist() == list(range(0, 10_000, 5))
 
 
 def test_the_image_is_the_batch_as_a_grid_of_twelve_columns(events):
@@ -153,13 +185,7 @@ def test_the_note_names_the_parameters(events):
     assert "| epochs | 2 |" in text
 
 
-def test_bar_reached_the_end(run):
-    printed = "".join(
-        output.text
-        for cell in run.notebook.cells
-        for output in cell.get("outputs", [])
-        if output.output_type == "stream"
-    )
+def test_bar_reached_the_end(printed):
     assert "step 126 of 126, epoch=2, loss=" in printed
 
 

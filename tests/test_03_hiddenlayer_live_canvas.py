@@ -105,7 +105,7 @@ def test_what_was_logged_is_what_a_bare_loop_gives(run, history, logged_steps):
     torch.manual_seed(0)
     model = ConvNet().to(memory_format=torch.channels_last)
     loader = make_loader(load_dataset().train, seed=0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4)
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
     losses, means, weights, gradients = [], [], [], []
     for epoch in range(1, run.parameters["epochs"] + 1):
         for step, (images, labels) in enumerate(loader, start=1):

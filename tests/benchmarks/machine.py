@@ -19,10 +19,10 @@ class Full:
 
 
 def _largest() -> Full:
-    if data._is_complete(data.DATA_DIR / "MNIST" / "raw"):
+    if data.is_complete(data.DATA_DIR / "MNIST" / "raw"):
         return Full("mnist", torchvision.datasets.MNIST)
     fashion = (data.DATA_DIR / "FashionMNIST" / "raw", data.DEBIAN_FASHION_DIR)
-    if any(data._is_complete(folder) for folder in fashion):
+    if any(data.is_complete(folder) for folder in fashion):
         return Full("fashion-mnist", torchvision.datasets.FashionMNIST)
     return Full("mnist-sample", torchvision.datasets.MNIST)
 

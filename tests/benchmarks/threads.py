@@ -11,34 +11,37 @@ import time
 from machine import describe_machine
 from table import compare, print_rows
 
+SPIN = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
+KEEP = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456"}
 SETTINGS = {
-    "threads that spin (torch's own way)": {},
-    "OMP_WAIT_POLICY=PASSIVE (make's)": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "torch's own settings": {},
+    "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "PASSIVE, GOMP_SPINCOUNT=3000": SPIN,
+    "these, MALLOC_... thresholds (make's)": SPIN | KEEP,
     "OMP_NUM_THREADS=1": {"OMP_NUM_THREADS": "1"},
 }
 BUSY = [sys.executable, "-c", "while True: pass"]
+CROWDS = {0: "alone", 1: "beside a busy process", 3: "beside three"}
 
 
 def seconds_a_step():
-    """Median of 20 steps of the ConvNet, in this process."""
-    import statistics
-
-    import torch
+    """Mean of 50 steps of the ConvNet on the embedded sample, in this process."""
     from step import Trainer
 
-    batch = (torch.rand(128, 1, 28, 28), torch.randint(10, (128,)))
-    trainer = Trainer(channels_last=True)
-    taken = []
-    for _ in range(25):
-        start = time.perf_counter()
-        trainer.train([batch])
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[5:])
+    from helpers.data import load_dataset, make_loader
+
+    batches = list(make_loader(load_dataset().train))
+    trainer = Trainer(channels_last=True, fused=True)
+    trainer.train(batches[:10])
+    start = time.perf_counter()
+    trainer.train(batches[10:60])
+    return (time.perf_counter() - start) / 50
 
 
 def child(setting):
     """The same in a process of its own, with a setting that is read at its start."""
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("OMP_")}
+    names = {name for setting in SETTINGS.values() for name in setting}
+    environment = {key: value for key, value in os.environ.items() if key not in names}
     command = [sys.executable, __file__, "--child"]
     done = subprocess.run(
         command, env=environment | setting, check=True, capture_output=True, text=True
@@ -47,25 +50,23 @@ def child(setting):
 
 
 def rows(runs=5):
-    quiet = {name: [] for name in SETTINGS}
-    crowded = {name: [] for name in SETTINGS}
+    taken = {(crowd, name): [] for crowd in CROWDS for name in SETTINGS}
     for _ in range(runs):
-        for name, setting in SETTINGS.items():
-            quiet[name].append(child(setting))
-        other = subprocess.Popen(BUSY)
-        try:
-            for name, setting in SETTINGS.items():
-                crowded[name].append(child(setting))
-        finally:
-            other.kill()
-            other.wait()
-    first, *others = SETTINGS
-    yield compare(f"a step, {first}, beside a busy process", "alone", crowded[first], quiet[first])
-    for name in others:
-        yield compare(f"a step, {name}, alone", first, quiet[name], quiet[first])
-        yield compare(
-            f"a step, {name}, beside a busy process", first, crowded[name], crowded[first]
-        )
+        for crowd in CROWDS:
+            others = [subprocess.Popen(BUSY) for _ in range(crowd)]
+            try:
+                for name, setting in SETTINGS.items():
+                    taken[crowd, name].append(child(setting))
+            finally:
+                for other in others:
+                    other.kill()
+                    other.wait()
+    own, *settings = SETTINGS
+    for crowd, where in CROWDS.items():
+        if crowd:
+            yield compare(f"a step {where}, {own}", "alone", taken[crowd, own], taken[0, own])
+        for name in settings:
+            yield compare(f"a step {where}, {name}", own, taken[crowd, name], taken[crowd, own])
 
 
 if __name__ == "__main__":

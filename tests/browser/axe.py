@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.visdom_assets import AssetsError, Package, _fetch_with_npm
+from helpers.visdom_assets import AssetsError, Package, fetch_with_npm
 
 AXE = Package(
     "axe-core",
@@ -28,7 +28,7 @@ def axe_file() -> Path:
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            _fetch_with_npm((AXE,), Path(scratch) / "axe", Path(scratch))
+            fetch_with_npm((AXE,), Path(scratch) / "axe", Path(scratch))
             (Path(scratch) / "axe").rename(folder)
     return folder / "axe.min.js"
 
