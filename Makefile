@@ -50,7 +50,7 @@ notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored out
 screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the chapters
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
-bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (about half an hour)
+bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
