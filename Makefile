@@ -4,14 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-# While torch's threads wait they spin, which on a busy machine costs far more than it gains. With
-# these two they spin for some 30 microseconds, enough for the gaps within a training step, and then
-# sleep. The other two keep the C library from handing memory back to the system and asking for it
-# again in each step. What each is worth: tests/benchmarks/README.md
-export OMP_WAIT_POLICY ?= PASSIVE
-export GOMP_SPINCOUNT ?= 3000
-export MALLOC_MMAP_THRESHOLD_ ?= 33554432
-export MALLOC_TRIM_THRESHOLD_ ?= 268435456
+# How torch's threads wait and the C library keeps memory, unless the environment says otherwise.
+$(foreach pair,$(shell grep '^[A-Z]' helpers/runtime.env),$(eval export $(subst =, ?= ,$(pair))))
 # Any pip, from Python 3.11's on, with or without a configuration file of its own.
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
@@ -80,13 +74,13 @@ $(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
 	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) setuptools wheel
 	@$(PIP) --no-build-isolation --editable .
-	@$(PY) -m helpers.visdom_assets || true  # chapter 4 tries again, or says how to do without
+	@$(PY) -m helpers.visdom || true  # chapter 4 tries again, or says how to do without
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
 	@$(PIP) --no-build-isolation --editable '.[test]'
-	@$(PY) -m helpers.visdom_assets
+	@$(PY) -m helpers.visdom
 	@$(PY) tests/browser/axe.py
 	@touch $@
 

@@ -4,13 +4,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# torch's spinning threads make any contention for the cores worse; the Makefile says more.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-
 import nbformat
 import papermill
 import pytest
+
+from helpers.runtime import SETTINGS
+
+# For a pytest that was started without make. Nothing above imports torch, which reads them once.
+for name, value in SETTINGS.items():
+    os.environ.setdefault(name, value)
 
 ROOT = Path(__file__).resolve().parent.parent
 CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -9,9 +9,10 @@ from importlib.metadata import distributions
 from itertools import chain
 
 import yaml
-from conftest import ROOT
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.conftest import ROOT
 
 
 def pins():

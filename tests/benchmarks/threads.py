@@ -11,13 +11,14 @@ import time
 from machine import describe_machine
 from table import compare, print_rows
 
-SPIN = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "3000"}
-KEEP = {"MALLOC_MMAP_THRESHOLD_": "33554432", "MALLOC_TRIM_THRESHOLD_": "268435456"}
-SETTINGS = {
+from helpers.runtime import SETTINGS
+
+SPIN = {name: value for name, value in SETTINGS.items() if "OMP" in name}
+TRIED = {
     "torch's own settings": {},
     "OMP_WAIT_POLICY=PASSIVE": {"OMP_WAIT_POLICY": "PASSIVE"},
-    "PASSIVE, GOMP_SPINCOUNT=3000": SPIN,
-    "these, MALLOC_... thresholds (make's)": SPIN | KEEP,
+    f"PASSIVE, GOMP_SPINCOUNT={SPIN['GOMP_SPINCOUNT']}": SPIN,
+    "these, MALLOC_... thresholds (make's)": SETTINGS,
     "OMP_NUM_THREADS=1": {"OMP_NUM_THREADS": "1"},
 }
 BUSY = [sys.executable, "-c", "while True: pass"]
@@ -40,7 +41,7 @@ def seconds_a_step():
 
 def child(setting):
     """The same in a process of its own, with a setting that is read at its start."""
-    names = {name for setting in SETTINGS.values() for name in setting}
+    names = {name for setting in TRIED.values() for name in setting}
     environment = {key: value for key, value in os.environ.items() if key not in names}
     command = [sys.executable, __file__, "--child"]
     done = subprocess.run(
@@ -50,18 +51,18 @@ def child(setting):
 
 
 def rows(runs=5):
-    taken = {(crowd, name): [] for crowd in CROWDS for name in SETTINGS}
+    taken = {(crowd, name): [] for crowd in CROWDS for name in TRIED}
     for _ in range(runs):
         for crowd in CROWDS:
             others = [subprocess.Popen(BUSY) for _ in range(crowd)]
             try:
-                for name, setting in SETTINGS.items():
+                for name, setting in TRIED.items():
                     taken[crowd, name].append(child(setting))
             finally:
                 for other in others:
                     other.kill()
                     other.wait()
-    own, *settings = SETTINGS
+    own, *settings = TRIED
     for crowd, where in CROWDS.items():
         if crowd:
             yield compare(f"a step {where}, {own}", "alone", taken[crowd, own], taken[0, own])

@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from helpers.visdom_assets import AssetsError, Package, fetch_with_npm
+from helpers.visdom.page import AssetsError, Package, fetch_with_npm
 
 AXE = Package(
     "axe-core",

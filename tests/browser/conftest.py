@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import SHORT_PARAMETERS
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from tests.conftest import SHORT_PARAMETERS
 
 # The names that .ci/system-packages looks for.
 CHROMIUM_NAMES = (

@@ -14,7 +14,7 @@ import nbformat
 import psutil
 from playwright.sync_api import Page
 
-from browser.conftest import PATIENCE
+from tests.browser.conftest import PATIENCE
 
 SETTINGS = {
     # Otherwise cells outside the window aren't in the page, where a test could find them.

@@ -6,13 +6,13 @@ import re
 import nbformat
 import numpy as np
 import pytest
-from conftest import CHAPTERS, ROOT
 from matplotlib import colormaps
 from nbconvert import HTMLExporter
 
-from browser.axe import axe_file
-from browser.vision import APART, KINDS, closest, lab
-from helpers.canvas import COLORS, DASHES, MARKERS
+from helpers.hiddenlayer.panels import COLORS, DASHES, MARKERS
+from tests.browser.axe import axe_file
+from tests.browser.vision import APART, KINDS, closest, lab
+from tests.conftest import CHAPTERS, ROOT
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
 

@@ -11,13 +11,13 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import psutil
 import pytest
-from conftest import CHAPTERS, ROOT, SHORT_PARAMETERS
 from playwright.sync_api import expect
 
-from browser.conftest import WatchedPage
-from browser.lab import Notebook, copy_chapter, jupyterlab
-from browser.test_visdom import ENVIRONMENTS
-from browser.vision import APART, KINDS, closest
+from tests.browser.conftest import WatchedPage
+from tests.browser.lab import Notebook, copy_chapter, jupyterlab
+from tests.browser.test_visdom import ENVIRONMENTS
+from tests.browser.vision import APART, KINDS, closest
+from tests.conftest import CHAPTERS, ROOT, SHORT_PARAMETERS
 
 PREFIX = "/user/x/"
 """The base URL of a JupyterHub's user, under which jupyter-server-proxy hands on ports."""

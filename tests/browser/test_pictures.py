@@ -3,10 +3,10 @@
 import re
 
 import pytest
-from conftest import CHAPTERS, ROOT
 from PIL import Image
 
-from browser.conftest import PICTURE_LIMIT
+from tests.browser.conftest import PICTURE_LIMIT
+from tests.conftest import CHAPTERS, ROOT
 
 PICTURES = sorted((ROOT / "notebooks" / "images").glob("*"))
 

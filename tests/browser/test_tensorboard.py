@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
 
-from browser.conftest import WatchedPage
 from helpers.data import load_dataset, make_loader
 from helpers.model import ConvNet
-from helpers.servers import TensorBoardServer
+from helpers.tensorboard import TensorBoardServer
+from tests.browser.conftest import WatchedPage
 
 CHAPTER = "02_tensorboardx_training"
 

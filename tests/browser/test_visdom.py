@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 import requests
-from conftest import ROOT
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from browser.conftest import WatchedPage
-from browser.live_chapter import LiveChapter
+from tests.browser.conftest import WatchedPage
+from tests.browser.live_chapter import LiveChapter
+from tests.conftest import ROOT
 
 CHAPTER = ROOT / "notebooks" / "04_visdom_gallery.ipynb"
 

@@ -7,7 +7,8 @@ import re
 import nbformat
 import papermill
 import pytest
-from conftest import CHAPTERS
+
+from tests.conftest import CHAPTERS
 
 OPENING = ("What you'll do", "What you'll learn", "What you need", "How long it takes")
 CLOSING = ["## What you saw", "## Exercises", "## Further reading"]

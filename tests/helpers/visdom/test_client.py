@@ -1,13 +1,18 @@
 """The client: data and options as one writes them, without noise, without surprises."""
 
 import json
+import threading
+import urllib.request
 import warnings
 
 import numpy as np
 import pytest
+import requests
 import torch
+import websocket
 
-from helpers.servers import VisdomServer
+from helpers.visdom import ServerError, VisdomServer
+from tests.helpers.conftest import other_web_server, process
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +105,6 @@ def test_every_drawing_method_of_visdom_is_covered(client):
 
 
 def test_events_reach_python_in_order(server, client):
-    import threading
-
-    import websocket
-
     heard, last = [], threading.Event()
 
     def on_event(event):
@@ -120,3 +121,76 @@ def test_events_reach_python_in_order(server, client):
     assert last.wait(20)
     page.close()
     assert heard == ["a", "b", "c"]
+
+
+# ---- the client and its server ----
+
+
+def test_what_a_client_draws_can_be_read_back(visdom):
+    client = visdom.client(env="drawn")
+    assert client.line([1.0, 4.0, 9.0], X=[1, 2, 3], win="squares") == "squares"
+    (trace,) = json.loads(client.get_window_data("squares"))["content"]["data"]
+    assert (trace["x"], trace["y"]) == ([1, 2, 3], [1.0, 4.0, 9.0])
+    assert {"main", "drawn"} <= set(client.get_env_list())
+
+
+def test_a_client_says_in_a_sentence_that_the_server_died(tmp_path):
+    with VisdomServer(tmp_path) as server:
+        client = server.client()
+        process(server).kill()
+        server._process.wait()
+        with pytest.raises(ServerError, match="doesn't answer: it was stopped, or died") as info:
+            client.text("anyone there?")
+        assert info.value.__suppress_context__
+        assert "saved is there again" in str(info.value)
+        with pytest.raises(ServerError, match="stopped, or died"):
+            server.client()
+
+
+def test_a_client_notices_another_web_server(visdom, monkeypatch):
+    with other_web_server() as port:
+        monkeypatch.setattr(visdom, "port", port)
+        with pytest.raises(ServerError, match=f"{port} isn't Visdom"):
+            visdom.client()
+
+
+def test_the_client_says_what_visdom_refuses(visdom):
+    with pytest.raises(ServerError, match=r"refuses 'win_data'.*is there a window"):
+        visdom.client().get_window_data("never drawn")
+
+
+def test_with_a_login_the_client_draws_and_hears(guarded):
+    client = guarded.client()
+    heard = threading.Event()
+    client.register_event_handler(lambda event: heard.set(), "note")
+    client.text("private", win="note")
+    browser = requests.Session()
+    # What the login page sends: the name, and the password's SHA-256.
+    user = {"username": client.username, "password": client.password}
+    assert browser.post(guarded.url, json=user).ok
+    assert "inputPassword" not in browser.get(guarded.url).text
+    cookie = "user_password=" + browser.cookies["user_password"]
+    page = websocket.create_connection(
+        guarded.url.replace("http", "ws") + "socket", timeout=20, cookie=cookie
+    )
+    press = {"event_type": "KeyPress", "key": "a", "target": "note", "eid": "main"}
+    page.send(json.dumps({"cmd": "forward_to_vis", "data": press}))
+    assert heard.wait(20)
+    page.close()
+
+
+def test_a_wrong_password_is_refused_in_a_sentence(guarded, monkeypatch):
+    monkeypatch.setattr(guarded, "_login", ("me", "guess"))
+    with pytest.raises(ServerError, match="refuses the name or the password"):
+        guarded.client()
+
+
+def test_the_proxys_environment_is_left_out_of_it(tmp_path, monkeypatch):
+    """A proxy for the web, as many networks have, leads nowhere near this machine."""
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with VisdomServer(tmp_path) as server:
+        assert server.client().text("hello", win="greeting") == "greeting"
+    assert "http" in urllib.request.getproxies()

@@ -1,11 +1,17 @@
-"""The operators that an exported PyTorch program runs on its inputs, under their ONNX names."""
+"""One run of a model, as the steps that it took, under their ONNX names."""
 
+import contextlib
+import io
+import logging
 import operator
 import re
+import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 
 NAMES = {
     "adaptive_avg_pool": "AveragePool",
@@ -69,6 +75,10 @@ BLOCKS = {"MultiheadAttention": "MultiHeadAttention"}
 """Modules that read best as one step, though they run many operators."""
 
 
+class GraphError(RuntimeError):
+    """A graph can't be built or drawn; the message says of what, why, and what to do instead."""
+
+
 @dataclass
 class Step:
     """One operator that ran.
@@ -86,12 +96,16 @@ class Step:
     reads: dict[str, tuple[int, ...] | None]
 
 
-def steps(program: torch.export.ExportedProgram) -> list[Step]:
-    """The operators between a program's inputs and its outputs, in the order they run in.
+def trace(model: nn.Module, args: tuple, kwargs: dict) -> list[Step]:
+    """The operators between a model's inputs and its outputs, in the order they run in.
 
     Left out: what doesn't depend on an input (weights, masks), what no output depends on, and
     what hands on its input unchanged (``detach``, dropout in evaluation mode).
+
+    The model, its modes, gradients and hooks, and all random states stay as they are. Raises
+    GraphError if the model can't be followed.
     """
+    program = _export(model, args, kwargs)
     follow = _Follow()
     inputs = set(program.graph_signature.user_inputs)
     for node in program.graph.nodes:
@@ -253,3 +267,79 @@ def _name(node: fx.Node) -> str:
     if word == "adaptive_avg_pool" and shape and set(shape[2:]) == {1}:
         return "GlobalAveragePool"
     return NAMES.get(word) or "".join(part.capitalize() for part in word.split("_"))
+
+
+# ---- running the model without computing anything ----
+
+
+def _export(model: nn.Module, args: tuple, kwargs: dict) -> torch.export.ExportedProgram:
+    """What torch.export makes of the model, quietly; GraphError if it makes nothing of it."""
+    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+        raise GraphError(
+            f"{type(model).__name__} can't be drawn, because it is compiled to TorchScript: draw "
+            "the Python module that it was made from"
+        )
+    try:
+        with _quiet(), _untouched(model):
+            return torch.export.export(model, args, kwargs, strict=False)
+    except Exception as error:
+        inputs = ", ".join(map(_describe, tree_leaves((args, kwargs)))) or "no inputs"
+        raise GraphError(
+            f"{type(model).__name__} can't be drawn for {inputs}: {_explain(error)}"
+        ) from None
+
+
+def _describe(value: object) -> str:
+    if isinstance(value, torch.Tensor):
+        shape = "x".join(map(str, value.shape)) or "scalar"
+        return f"{str(value.dtype).removeprefix('torch.')} {shape}"
+    return repr(value) if isinstance(value, (int, float, str, bool)) else type(value).__name__
+
+
+def _explain(error: Exception) -> str:
+    """One sentence on why a model couldn't be followed, and on what to do."""
+    kind = type(error).__name__
+    cause = re.split(r"\n|\. ", str(error).strip() or kind)[0].rstrip(".:")
+    if "DataDependent" in kind or "data-dependent" in cause:
+        return (
+            "it branches or loops on the values of a tensor, so it has no one graph; draw the "
+            "parts without the branch, or draw one run of it with torchviz.make_dot"
+        )
+    if type(error).__module__ == "builtins":
+        return (
+            f"it raised {kind} ({cause}); check that it runs with inputs of these shapes and "
+            "dtypes, and if it does, draw its submodules one by one"
+        )
+    return (
+        f"torch.export raised {kind} ({cause}); draw its submodules one by one, or draw one run "
+        "of it with torchviz.make_dot"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """torch.export explains itself at length, in logs and warnings; an error says it all."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(level)
+
+
+@contextlib.contextmanager
+def _untouched(model: nn.Module) -> Iterator[None]:
+    """Undo what a forward pass leaves behind in its modules: a counter, a kept activation."""
+    before = [
+        (holder, dict(holder))
+        for module in model.modules()
+        for holder in (vars(module), module._parameters, module._buffers)
+    ]
+    try:
+        yield
+    finally:
+        for holder, content in before:
+            holder.clear()
+            holder.update(content)

@@ -1,6 +1,6 @@
 """The folder that Visdom's page is served from, with the scripts and styles of others.
 
-    python -m helpers.visdom_assets
+    python -m helpers.visdom
 
 fetches what is missing, about 5 MB, once for each environment. Visdom's own server would fetch
 the same files at its first start, into its own package, unchecked, and end if it couldn't. Here
@@ -38,7 +38,7 @@ class Package(NamedTuple):
     files: dict[str, str]
 
 
-_PINS = json.loads(Path(__file__).with_name("visdom_packages.json").read_text(encoding="utf-8"))
+_PINS = json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
 
 PACKAGES = {
     release: tuple(Package(**pin) for pin in _PINS["every"] + _PINS[release])
@@ -51,7 +51,7 @@ SHA256 = _PINS["sha256"]
 
 ADVICE = (
     "Visdom's API works without its page: VisdomServer(folder, page=False). For the page, "
-    "install npm and run 'python -m helpers.visdom_assets' once with a network connection."
+    "install npm and run 'python -m helpers.visdom' once with a network connection."
 )
 
 
@@ -187,10 +187,3 @@ def _digest(packages: tuple[Package, ...], page: Path) -> str:
 
 def _last_line(text: str) -> str:
     return (text.strip().splitlines() or ["without a word"])[-1][:200]
-
-
-if __name__ == "__main__":
-    try:
-        page_folder()
-    except AssetsError as error:
-        sys.exit(str(error))

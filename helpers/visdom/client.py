@@ -13,7 +13,7 @@ import numpy as np
 import requests
 import visdom
 
-from helpers.servers import ServerError
+from helpers.pages.server import ServerError
 
 # It reports each new connection, and every failing one for as long as the kernel lives.
 logging.getLogger("visdom").setLevel(logging.CRITICAL)

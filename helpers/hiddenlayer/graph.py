@@ -1,32 +1,23 @@
-"""hiddenlayer with a ``build_graph`` that works: ``from helpers import hiddenlayer as hl``.
+"""hiddenlayer's Graph, and a ``build_graph`` that works.
 
-The rest reads as in hiddenlayer's documentation (https://github.com/waleedka/hiddenlayer):
-``hl.Graph``, ``hl.graph.THEMES``, ``hl.transforms``, ``hl.History``, ``hl.Canvas``. hiddenlayer
-0.3 asks for a part of torch that is gone; here its Graph is filled from ``torch.export``
-instead. The installed package stays as it is, for whoever imports it directly.
+hiddenlayer 0.3 (https://github.com/waleedka/hiddenlayer) asks for a part of torch that is gone;
+here its Graph is filled from the steps of ``helpers.hiddenlayer.trace`` instead. The installed
+package stays as it is, for whoever imports it directly.
 """
 
-import contextlib
-import io
-import logging
-import re
 import shutil
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import hiddenlayer.graph
-import torch
 from graphviz import Digraph
-from hiddenlayer import graph, transforms
-from hiddenlayer.graph import Node
+from hiddenlayer import transforms
+from hiddenlayer.graph import THEMES, Node
 from torch import nn
-from torch.utils._pytree import tree_leaves
 
-from helpers.canvas import Canvas, History
-from helpers.operators import steps
+from helpers.hiddenlayer.trace import GraphError, trace
 
-__all__ = ["Canvas", "Graph", "GraphError", "History", "Node", "build_graph", "graph", "transforms"]
+__all__ = ["THEMES", "Graph", "GraphError", "Node", "build_graph"]
 
 FRAMEWORK_TRANSFORMS = [
     transforms.Rename(op="^Gemm$", to="Linear"),
@@ -36,10 +27,6 @@ FRAMEWORK_TRANSFORMS = [
 
 LARGE = 300
 """Edges from which on Graphviz is told to settle for a rougher, much quicker layout."""
-
-
-class GraphError(RuntimeError):
-    """A graph can't be built or drawn; the message says of what, why, and what to do instead."""
 
 
 class Graph(hiddenlayer.graph.Graph):
@@ -57,7 +44,7 @@ class Graph(hiddenlayer.graph.Graph):
     def __init__(self, name: str = "") -> None:
         self.name = name
         self.nodes = {}
-        self.theme = graph.THEMES["basic"].copy()
+        self.theme = THEMES["basic"].copy()
         self.layout = {"rankdir": "TB", "ranksep": "0.4"}
         self._before, self._after, self._order = {}, {}, {}  # by id of a node
 
@@ -199,7 +186,7 @@ def build_graph(
     elif not isinstance(args, tuple):
         args = (args,)
     drawn = Graph(type(model).__name__)
-    for step in steps(_export(model, args, kwargs or {})):
+    for step in trace(model, args, kwargs or {}):
         drawn.add_node(Node(step.id, None, step.name, step.shape, step.attributes))
         for before, shape in step.reads.items():
             drawn.add_edge_by_id(before, step.id, shape)
@@ -211,79 +198,3 @@ def build_graph(
             drawn = transform.apply(drawn)
     drawn.sort()
     return drawn
-
-
-# ---- following the model ----
-
-
-def _export(model: nn.Module, args: tuple, kwargs: dict) -> torch.export.ExportedProgram:
-    """What torch.export makes of the model, quietly; GraphError if it makes nothing of it."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
-        raise GraphError(
-            f"{type(model).__name__} can't be drawn, because it is compiled to TorchScript: draw "
-            "the Python module that it was made from"
-        )
-    try:
-        with _quiet(), _untouched(model):
-            return torch.export.export(model, args, kwargs, strict=False)
-    except Exception as error:
-        inputs = ", ".join(map(_describe, tree_leaves((args, kwargs)))) or "no inputs"
-        raise GraphError(
-            f"{type(model).__name__} can't be drawn for {inputs}: {_explain(error)}"
-        ) from None
-
-
-def _describe(value: object) -> str:
-    if isinstance(value, torch.Tensor):
-        shape = "x".join(map(str, value.shape)) or "scalar"
-        return f"{str(value.dtype).removeprefix('torch.')} {shape}"
-    return repr(value) if isinstance(value, (int, float, str, bool)) else type(value).__name__
-
-
-def _explain(error: Exception) -> str:
-    """One sentence on why a model couldn't be followed, and on what to do."""
-    kind = type(error).__name__
-    cause = re.split(r"\n|\. ", str(error).strip() or kind)[0].rstrip(".:")
-    if "DataDependent" in kind or "data-dependent" in cause:
-        return (
-            "it branches or loops on the values of a tensor, so it has no one graph; draw the "
-            "parts without the branch, or draw one run of it with torchviz.make_dot"
-        )
-    if type(error).__module__ == "builtins":
-        return (
-            f"it raised {kind} ({cause}); check that it runs with inputs of these shapes and "
-            "dtypes, and if it does, draw its submodules one by one"
-        )
-    return (
-        f"torch.export raised {kind} ({cause}); draw its submodules one by one, or draw one run "
-        "of it with torchviz.make_dot"
-    )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.export explains itself at length, in logs and warnings; an error says it all."""
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
-
-
-@contextlib.contextmanager
-def _untouched(model: nn.Module) -> Iterator[None]:
-    """Undo what a forward pass leaves behind in its modules: a counter, a kept activation."""
-    before = [
-        (holder, dict(holder))
-        for module in model.modules()
-        for holder in (vars(module), module._parameters, module._buffers)
-    ]
-    try:
-        yield
-    finally:
-        for holder, content in before:
-            holder.clear()
-            holder.update(content)

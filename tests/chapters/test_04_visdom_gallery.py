@@ -8,12 +8,12 @@ import re
 import numpy as np
 import psutil
 import pytest
-from conftest import ROOT
 from PIL import Image
 from sklearn.datasets import load_iris
 
 from helpers.data import load_dataset, make_loader
-from helpers.servers import VisdomServer
+from helpers.visdom import VisdomServer
+from tests.conftest import ROOT
 
 CHAPTER = "04_visdom_gallery"
 

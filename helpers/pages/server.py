@@ -1,4 +1,4 @@
-"""TensorBoard and Visdom, each as a page of its own process, shown inside the notebook."""
+"""A web page as a process of its own, shown inside the notebook."""
 
 import contextlib
 import html
@@ -12,8 +12,14 @@ import tempfile
 from pathlib import Path
 from typing import Self
 
-PROCESS = Path(__file__).with_name("server_process.py")
-"""What runs in a server's own process."""
+HELPERS = Path(__file__).resolve().parents[1]
+
+RUN = f"""\
+import runpy, sys
+sys.path.append({str(HELPERS.parent)!r})
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+"""Runs a script that finds ``helpers``, and nothing else that lies where the kernel runs."""
 
 START_TIMEOUT = 60.0
 """Seconds that a server may take until it answers."""
@@ -23,12 +29,17 @@ class ServerError(RuntimeError):
     """A server didn't start or is gone; the message says why, and what to do."""
 
 
-class _PageServer:
+class PageServer:
     """A web server in a process of its own, on a free port of 127.0.0.1.
 
-    The process watches its standard input, which is a pipe from this one, and ends when that
-    closes: at ``stop()``, when the kernel ends, and when the kernel is killed.
+    A subclass says in ``script`` what runs in that process: a file that hands a function to
+    ``helpers.pages.process.run``. The process watches its standard input, which is a pipe from
+    this one, and ends when that closes: at ``stop()``, when the kernel ends, and when the kernel
+    is killed.
     """
+
+    script: Path
+    """What runs in the server's own process."""
 
     height = 800
     """Height of the embedded page, in pixels."""
@@ -37,7 +48,7 @@ class _PageServer:
         settings["prefix"] = _proxy_prefix()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", PROCESS, type(self).__name__],
+            [sys.executable, "-P", "-c", RUN, self.script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -108,107 +119,6 @@ class _PageServer:
             f'<iframe src="{url}" title="{name}" width="100%" height="{self.height}"'
             ' style="border: 1px solid #ccc"></iframe>'
         )
-
-
-class TensorBoardServer(_PageServer):
-    """TensorBoard over the event files below a folder.
-
-    It looks for new entries every 5 seconds. ``url`` is its address and ``port`` its port;
-    ``stop()``, or leaving a ``with`` block, ends it. As a cell's last line it shows the page.
-
-    Raises FileNotFoundError if there is no such folder, ServerError if TensorBoard doesn't
-    start.
-    """
-
-    def __init__(self, logdir: Path | str) -> None:
-        if not Path(logdir).is_dir():
-            raise FileNotFoundError(f"no folder {logdir}: train first, or name the run's folder")
-        super().__init__(logdir=str(Path(logdir).resolve()))
-
-
-class VisdomServer(_PageServer):
-    """Visdom, which keeps its environments in a folder, and its clients.
-
-    ``client()`` hands out clients; ``url`` is the address of the page and ``port`` its port;
-    ``stop()``, or leaving a ``with`` block, ends it. As a cell's last line it shows the page.
-    What ``client().save([...])`` saved is there again for the next server on the same folder;
-    what wasn't saved is lost with the server.
-
-    Only programs on this machine reach the server, but any user's can. Where others work on the
-    same machine, ask for a name and a password: ``login=("me", getpass.getpass())``. Then log in
-    at ``url``, in a tab of its own; ``client()`` logs in by itself.
-
-    ``port`` is for those who need a certain one, and ``page=False`` for a server without its
-    page, which needs no download.
-
-    Raises OSError if the folder can't be made, AssetsError if the page's files can't be had,
-    ServerError if Visdom doesn't start.
-    """
-
-    def __init__(
-        self,
-        env_path: Path | str,
-        port: int = 0,
-        login: tuple[str, str] | None = None,
-        page: bool = True,
-    ) -> None:
-        from helpers.visdom_assets import page_folder
-
-        env_path = Path(env_path).resolve()
-        env_path.mkdir(parents=True, exist_ok=True)
-        for file in env_path.glob("*.json"):
-            _check_environment(file)
-        if login is not None and not all(login):
-            raise ValueError("login must be a name and a password, and neither of them empty")
-        self._login = login
-        self._clients = []
-        self._has_page = page
-        folder = str(page_folder()) if page else None
-        super().__init__(env_path=str(env_path), port=port, login=login, page_folder=folder)
-
-    def client(self, env: str = "main", **options: object):
-        """A client that draws in the environment ``env``; ``options`` are those of Visdom's own.
-
-        Raises ServerError if the server is gone.
-        """
-        from helpers.visdom_client import VisdomClient  # imports torch
-
-        username, password = self._login or (None, None)
-        client = VisdomClient(
-            server="http://127.0.0.1",
-            port=self.port,
-            base_url=self._path.rstrip("/") or "/",
-            env=env,
-            username=username,
-            password=password,
-            **options,
-        )
-        self._clients.append(client)
-        return client
-
-    def stop(self) -> None:
-        """End the process and wait for it. Does nothing the second time."""
-        for client in self._clients:
-            client.use_socket = False  # or its thread would try for ever to connect again
-        super().stop()
-
-    def _repr_html_(self) -> str:
-        if self.is_running and not self._has_page:
-            return "<p>Visdom runs without its page.</p>"
-        return super()._repr_html_()
-
-
-def _check_environment(file: Path) -> None:
-    """Raise ServerError if a saved environment is damaged: Visdom would drop it or not start."""
-    try:
-        content = json.loads(file.read_bytes())
-        if not {"jsons", "reload"} <= content.keys():
-            raise ValueError("not an environment of Visdom")
-    except (ValueError, AttributeError) as error:
-        raise ServerError(
-            f"{file} is damaged ({error}). Move it away, and its windows are gone, or put back "
-            "a good copy of it."
-        ) from None
 
 
 def _proxy_prefix() -> str:

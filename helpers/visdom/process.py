@@ -1,47 +1,24 @@
-"""What runs in the process of a TensorBoardServer or VisdomServer: see helpers/servers.py.
-
-The first line of standard input holds the settings, as JSON. When all of the server answers, its
-port is written to standard output. When standard input closes, the process ends.
-"""
+"""What runs in the process of a VisdomServer: Visdom's own server, on the loopback address."""
 
 import asyncio
 import hashlib
-import http.cookiejar
 import json
 import os
 import re
 import secrets
-import socket
 import sys
 import tempfile
 import threading
-import urllib.error
 import urllib.parse
-import urllib.request
-from collections.abc import Callable
 from pathlib import Path
+
+from helpers.pages.process import asker, run
 
 PROBE = '{"win": "", "eid": "main"}'
 """Asks a Visdom for a window that isn't there: the answer is "false"."""
 
 
-def serve_tensorboard(logdir: str, prefix: str) -> int:
-    """Start TensorBoard in a thread; return its port."""
-    from tensorboard import program
-
-    board = program.TensorBoard()
-    options = ["--logdir", logdir, "--host", "127.0.0.1", "--reload_interval", "5"]
-    if prefix:
-        # The prefix names the port, so the port has to be known first.
-        port = free_port()
-        options += ["--port", str(port), "--path_prefix", prefix.format(port=port).rstrip("/")]
-    else:
-        options += ["--port", "0"]
-    board.configure(argv=["tensorboard", *options])
-    return urllib.parse.urlsplit(board.launch()).port
-
-
-def serve_visdom(
+def serve(
     env_path: str, port: int, login: list[str] | None, page_folder: str | None, prefix: str
 ) -> int:
     """Start Visdom in a thread; return its port when all of it answers."""
@@ -117,25 +94,6 @@ def check_visdom(address: str, login: list[str] | None, page: bool) -> None:
                 raise SystemExit(f"{link}, a part of its page, is empty")
 
 
-def asker() -> Callable[..., str]:
-    """A function that gets an address, or posts data to it, and returns the answer's text."""
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),  # no proxy leads to this machine
-        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
-    )
-
-    def ask(address: str, data: str | None = None, timeout: float = 30) -> str:
-        try:
-            with opener.open(address, data and data.encode(), timeout) as reply:
-                return reply.read().decode("utf-8", errors="replace")
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"it answers {error.code} at {address}") from None
-        except OSError as error:
-            raise SystemExit(f"it doesn't answer at {address}: {error}") from None
-
-    return ask
-
-
 def who_is_on(port: int) -> str:
     """A sentence on what holds a port, and what to do."""
     try:
@@ -146,22 +104,5 @@ def who_is_on(port: int) -> str:
     return f"{holder} may be running there: leave out port= to get a free one."
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def main(name: str) -> None:
-    serve = {"TensorBoardServer": serve_tensorboard, "VisdomServer": serve_visdom}[name]
-    settings = json.loads(sys.stdin.readline())
-    # A server may print; the parent reads the port from what was standard output.
-    parent, sys.stdout = sys.stdout, sys.stderr
-    port = serve(**settings)
-    print(port, file=parent, flush=True)
-    sys.stdin.read()  # until the parent closes it or is gone
-    os._exit(0)
-
-
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    run(serve)

@@ -9,10 +9,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
 
-from helpers import visdom_assets
-from helpers.visdom_assets import PACKAGES, SHA256, AssetsError, page_folder
+from helpers.visdom import page as page_module
+from helpers.visdom.page import PACKAGES, SHA256, AssetsError, page_folder
+from tests.conftest import ROOT
 
 INSTALLED = page_folder()
 RELEASE = ".".join(version("visdom").split(".")[:2])
@@ -85,8 +85,8 @@ def test_the_installed_page_is_the_pinned_bytes_and_lies_in_the_environment():
     folder = page_folder()
     assert Path(sys.prefix) in folder.parents
     assert "site-packages" not in folder.parts
-    assert visdom_assets._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
-    assert len(visdom_assets._targets(PACKAGES[RELEASE])) >= 20
+    assert page_module._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
+    assert len(page_module._targets(PACKAGES[RELEASE])) >= 20
 
 
 def test_visdoms_own_folder_is_left_alone():
@@ -108,7 +108,7 @@ def test_the_page_asks_for_nothing_outside_its_folder():
 def test_npm_brings_the_page_once(archives, environment, tmp_path):
     folder = page_folder()
     assert folder.parent == environment / "share" / "seeing-pytorch"
-    assert visdom_assets._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
+    assert page_module._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
     assert (folder / "js" / "main.js").stat().st_size > 1_000_000
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
     assert page_folder() == folder
@@ -142,7 +142,7 @@ def test_no_network_is_said_with_what_works_and_what_to_do(environment):
     assert "Visdom's own download: " in message
     assert "didn't come" in message
     assert "API works without its page: VisdomServer(folder, page=False)" in message
-    assert "python -m helpers.visdom_assets" in message
+    assert "python -m helpers.visdom" in message
     assert leftovers(environment) == []
 
 
@@ -158,18 +158,18 @@ def test_without_npm_visdoms_own_download_brings_the_page(archives, environment,
 
     monkeypatch.setattr(subprocess, "run", download)
     folder = page_folder()
-    assert visdom_assets._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
+    assert page_module._digest(PACKAGES[RELEASE], folder) == SHA256[RELEASE]
 
 
 def test_a_second_process_that_was_quicker_is_no_error(archives, environment, monkeypatch):
-    fetch = visdom_assets._fetch
+    fetch = page_module._fetch
 
     def slow_fetch(release, page, scratch):
         fetch(release, page, scratch)
-        monkeypatch.setattr(visdom_assets, "_fetch", fetch)
+        monkeypatch.setattr(page_module, "_fetch", fetch)
         page_folder()
 
-    monkeypatch.setattr(visdom_assets, "_fetch", slow_fetch)
+    monkeypatch.setattr(page_module, "_fetch", slow_fetch)
     folder = page_folder()
     assert [path.name for path in folder.parent.iterdir()] == [folder.name]
 
@@ -181,12 +181,12 @@ def test_an_environment_that_cannot_be_written(environment):
 
 
 def test_a_visdom_of_tomorrow(monkeypatch):
-    monkeypatch.setattr(visdom_assets, "version", lambda name: "0.9.1")
+    monkeypatch.setattr(page_module, "version", lambda name: "0.9.1")
     with pytest.raises(AssetsError, match=r"page of Visdom 0\.9 isn't known"):
         page_folder()
 
 
 def test_as_a_command_it_says_nothing_or_one_sentence():
-    command = [sys.executable, "-m", "helpers.visdom_assets"]
+    command = [sys.executable, "-m", "helpers.visdom"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

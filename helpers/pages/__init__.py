@@ -1,0 +1,1 @@
+"""What the servers share: a web page in a process of its own, and what such a process does."""
