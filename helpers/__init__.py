@@ -1,1 +1,5 @@
-"""What the chapters share: the data, the ConvNet, and the tools they look at it with."""
+"""What the chapters share: an experiment (``data``, ``model``), and a door for each tool.
+
+A tool may know the experiment and ``pages``, which is what servers have in common; nothing knows
+a tool but the chapters. ``tests/helpers/test_imports.py`` holds this.
+"""

@@ -74,7 +74,7 @@ DIVERGING = {"RdBu", "RdBu_r"}
 
 
 def test_color_maps_are_read_by_lightness():
-    helpers = [path.read_text(encoding="utf-8") for path in (ROOT / "helpers").glob("*.py")]
+    helpers = [path.read_text(encoding="utf-8") for path in (ROOT / "helpers").rglob("*.py")]
     named = set()
     for source in sources() + helpers:
         named |= set(re.findall(r"(?:cmap|colormap)=\"(\w+)\"", source))

@@ -1,33 +1,45 @@
 """The stored pictures of pages: those that `make screenshots` takes, and that something shows."""
 
-import re
-
+import nbformat
 import pytest
 from PIL import Image
 
 from tests.browser.conftest import PICTURE_LIMIT
 from tests.conftest import CHAPTERS, ROOT
+from tests.markdown import pictures
 
 PICTURES = sorted((ROOT / "notebooks" / "images").glob("*"))
+
+
+def shown_by(page):
+    """The pictures in the text of a chapter or of the README."""
+    if page.suffix == ".md":
+        return pictures(page.read_text(encoding="utf-8"))
+    cells = nbformat.read(page, as_version=4).cells
+    return [picture for cell in cells if "<img" in cell.source for picture in pictures(cell.source)]
 
 
 def test_pictures_are_shown_and_named_after_the_chapter_that_they_are_of():
     shown = {}
     for page in [ROOT / "README.md", *CHAPTERS]:
-        for target in re.findall(r"\]\((\S*images/[^)\s]+)\)", page.read_text(encoding="utf-8")):
-            shown.setdefault(target.rpartition("/")[2], []).append(page.stem)
+        for picture in shown_by(page):
+            shown.setdefault(picture.target.rpartition("/")[2], []).append(page.stem)
     assert set(shown) == {picture.name for picture in PICTURES}
     for name, pages in shown.items():
         assert any(page == "README" or page[:2] == name[:2] for page in pages)
 
 
 def test_the_readme_describes_its_pictures():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    pictures = re.findall(r"!\[(.*?)\]\((.*?)\)", text, re.S)
-    assert pictures
-    for description, target in pictures:
-        assert len(description.split()) >= 8, target
-        assert (ROOT / target).is_file(), target
+    assert shown_by(ROOT / "README.md")
+    for picture in shown_by(ROOT / "README.md"):
+        assert len(picture.description.split()) >= 8, picture.target
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *CHAPTERS], ids=lambda path: path.stem)
+def test_a_picture_is_shown_at_the_size_that_it_has_in_its_page(page):
+    for picture in shown_by(page):
+        with Image.open(page.parent / picture.target) as image:
+            assert image.width == 2 * picture.width, picture.target
 
 
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.stem)

@@ -14,6 +14,7 @@ from sklearn.datasets import load_iris
 from helpers.data import load_dataset, make_loader
 from helpers.visdom import VisdomServer
 from tests.conftest import ROOT
+from tests.markdown import pictures
 
 CHAPTER = "04_visdom_gallery"
 
@@ -446,15 +447,15 @@ def sections():
 
 
 def test_every_section_that_draws_has_a_picture_of_its_own():
-    pictures = []
+    shown = []
     for heading, text in sections().items():
-        here = re.findall(r"!\[[^\]]{30,}\]\(images/(04_[^)]+\.png)\)", text)
+        here = [picture.target for picture in pictures(text) if len(picture.description) >= 30]
         if re.search(r"\bwin=", text):
             assert here, f"{heading} draws, and has no picture"
-        pictures += here
-    assert len(pictures) == len(set(pictures)) >= 24
-    stored = {path.name for path in (ROOT / "notebooks" / "images").glob("04_*.png")}
-    assert stored == set(pictures)
+        shown += here
+    assert len(shown) == len(set(shown)) >= 24
+    stored = {f"images/{path.name}" for path in (ROOT / "notebooks" / "images").glob("04_*.png")}
+    assert stored == set(shown)
 
 
 def test_pictures_are_sharp_small_and_not_empty():

@@ -9,6 +9,7 @@ import papermill
 import pytest
 
 from tests.conftest import CHAPTERS
+from tests.markdown import pictures
 
 OPENING = ("What you'll do", "What you'll learn", "What you need", "How long it takes")
 CLOSING = ["## What you saw", "## Exercises", "## Further reading"]
@@ -115,10 +116,9 @@ def test_cells_that_are_not_compared_say_why(path):
 @chapters
 def test_pictures_in_the_text_exist_and_are_described(path):
     for text in markdown(read(path)):
-        for description, target in re.findall(r"!\[(.*?)\]\((.*?)\)", text, re.S):
-            assert len(description.split()) >= 4, f"{target} needs a description"
-            assert (path.parent / target).is_file(), f"{target} is missing"
-        assert "<img" not in text
+        for picture in pictures(text):
+            assert len(picture.description.split()) >= 4, f"{picture.target} needs a description"
+            assert (path.parent / picture.target).is_file(), f"{picture.target} is missing"
 
 
 @chapters
