@@ -1,8 +1,6 @@
 """torchviz's pictures of the autograd graph, with nodes that have the same names in every run."""
 
-import re
-
-import torchviz
+import torchviz.dot
 from graphviz import Digraph
 from torch import Tensor
 
@@ -21,16 +19,17 @@ def make_dot(
     it, what else an operation keeps, cut to ``max_attr_chars`` characters.
 
     torchviz (https://github.com/szagoruyko/pytorchviz) names a node by its address in memory, so
-    that the same graph is another text, and another SVG, in every run. Numbered, two pictures
-    can be compared as text.
+    that the same graph is another text, and another SVG, in every run; and a saved tensor lives
+    no longer than it is looked at, so that two may get one address, and one box. Numbered, two
+    pictures can be compared as text, and each saved tensor is a box.
     """
-    dot = torchviz.make_dot(var, params, show_attrs, show_saved, max_attr_chars)
-    numbers = {}
+    met = {}  # what was met stays alive, so that no address comes twice
 
-    def number(address: re.Match) -> str:
-        return f"{address[1]}{numbers.setdefault(address[2], len(numbers))}"
+    def number(thing: object) -> int:
+        return met.setdefault(id(thing), (len(met), thing))[0]
 
-    # An address stands at the start of a line, or behind the arrow of an edge.
-    dot.body = [re.sub(r"^(\t|\t\d+ -> )(\d+)", number, line) for line in dot.body]
-    dot.body = [re.sub(r"^(\t\d+ -> )(\d+)", number, line) for line in dot.body]
-    return dot
+    torchviz.dot.id = number  # for this call, in place of Python's own
+    try:
+        return torchviz.make_dot(var, params, show_attrs, show_saved, max_attr_chars)
+    finally:
+        del torchviz.dot.id
