@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import WatchedPage
 from tests.browser.lab import Notebook, copy_chapter, jupyterlab
+from tests.browser.test_pictures import PICTURE_SIZES, assert_size_of_its_page
 from tests.browser.test_visdom import ENVIRONMENTS
 from tests.browser.vision import APART, KINDS, closest
 from tests.conftest import CHAPTERS, ROOT, SHORT_PARAMETERS
@@ -143,6 +144,8 @@ def test_every_picture_is_loaded(visit):
     for pixels, shown, address in pictures:
         assert pixels > 10_000, address
         assert shown > 10_000, address
+    for sizes in visit.notebook.page.evaluate(PICTURE_SIZES, ".jp-MarkdownCell img"):
+        assert_size_of_its_page(**sizes)
 
 
 @visits(r"plt\.show\(\)")

@@ -2,6 +2,7 @@
 
 import nbformat
 import pytest
+from nbconvert import HTMLExporter
 from PIL import Image
 
 from tests.browser.conftest import PICTURE_LIMIT
@@ -9,6 +10,25 @@ from tests.conftest import CHAPTERS, ROOT
 from tests.markdown import pictures
 
 PICTURES = sorted((ROOT / "notebooks" / "images").glob("*"))
+
+
+PICTURE_SIZES = """selector => [...document.querySelectorAll(selector)].map(image => {
+    const around = image.parentElement, style = getComputedStyle(around);
+    return {
+        address: image.getAttribute("src").slice(0, 80),
+        written: Number(image.getAttribute("width")),
+        shown: image.clientWidth, height: image.clientHeight,
+        room: around.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight),
+        pixels: image.naturalWidth, rows: image.naturalHeight};
+})"""
+"""Of pictures in a page: the width in the text, the size in the page, the size in the file."""
+
+
+def assert_size_of_its_page(address, written, shown, height, room, pixels, rows):
+    """Two pixels of the file for each of the page, or as wide as there is room; not distorted."""
+    assert pixels == 2 * written, address
+    assert abs(shown - min(written, room)) < 1, address
+    assert abs(height - shown * rows / pixels) <= 1, address
 
 
 def shown_by(page):
@@ -51,3 +71,16 @@ def test_a_picture_is_light_and_not_empty(path):
         colors = image.convert("RGB").getcolors(1 << 24)
     assert len(colors) > 16
     assert max(count for count, _ in colors) < 0.98 * sum(count for count, _ in colors)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
+def test_a_converted_chapter_shows_them_at_that_size_too(chapter, page, tmp_path):
+    nowhere = {f"{name}_url": "" for name in ("mathjax", "require_js", "jquery", "mermaid_js")}
+    rendered, _ = HTMLExporter(template_name="lab", **nowhere).from_filename(str(chapter))
+    (tmp_path / "chapter.html").write_text(rendered, encoding="utf-8")
+    (tmp_path / "images").symlink_to(chapter.parent / "images")
+    page.goto((tmp_path / "chapter.html").as_uri())
+    sizes = page.evaluate(PICTURE_SIZES, ".jp-MarkdownCell img")
+    assert len(sizes) == len(shown_by(chapter))
+    for one in sizes:
+        assert_size_of_its_page(**one)
