@@ -32,7 +32,7 @@ def bin_edges(values: np.ndarray, bins: int) -> np.ndarray:
     middle of a range around them, and no numbers at all have bins around 0.
     """
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    least = np.finfo(np.float32).eps * max(abs(low), abs(high))
+    least = float(np.finfo(np.float32).eps) * max(abs(low), abs(high))
     if high / 2 - low / 2 <= least / 2:
         low, high = low - (least or 0.5), high + (least or 0.5)
     limit = np.finfo(float).max

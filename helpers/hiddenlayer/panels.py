@@ -42,8 +42,9 @@ def draw_plot(
     """
     metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
     labels = labels or [metric.name for metric in metrics]
+    data = [_numbers("draw_plot", metric) for metric in metrics]
     for metric in metrics:
-        if _numbers("draw_plot", metric).ndim != 1:
+        if metric.data.ndim != 1:
             raise ValueError(f"draw_plot needs numbers; {metric.name} is {_shape(metric)}")
     if title is None:
         pairs = zip(labels, metrics, strict=True)
@@ -51,10 +52,10 @@ def draw_plot(
     steps = sorted({step for metric in metrics for step in metric.steps})
     in_epochs = isinstance(steps[0], tuple)
     place = {step: i if in_epochs else step for i, step in enumerate(steps)}
-    for i, (metric, label) in enumerate(zip(metrics, labels, strict=True)):
+    for i, (metric, values, label) in enumerate(zip(metrics, data, labels, strict=True)):
         canvas.ax.plot(
             [place[step] for step in metric.steps],
-            np.where(np.isfinite(metric.data), metric.data, np.nan),
+            np.where(np.isfinite(values), values, np.nan),
             color=COLORS[i % 5],
             linestyle=DASHES[i % 5],
             marker=MARKERS[i % 5],
@@ -143,13 +144,20 @@ def draw_hist(
 
 
 def _numbers(method: str, metric: Metric) -> np.ndarray:
-    """The metric's data, True as 1. Raises ValueError if they aren't real numbers."""
+    """The metric's data, True as 1, and as good as infinite what no axis reaches (1e300).
+
+    Raises ValueError if they aren't real numbers.
+    """
     if metric.data.dtype.kind not in "biuf":
         raise ValueError(
             f"{method} draws real numbers; {metric.name} holds {metric.data.dtype}. Log the parts "
             "that you want to see: of a complex number, its real, imag or abs()"
         )
-    return metric.data.astype(int) if metric.data.dtype == bool else metric.data
+    if metric.data.dtype == bool:
+        return metric.data.astype(int)
+    if metric.data.dtype == float:
+        return np.where(abs(metric.data) > 1e300, np.inf, metric.data)
+    return metric.data
 
 
 def _axis_name(steps: Sequence[int | tuple[int, int]]) -> str:

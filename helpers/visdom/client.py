@@ -97,6 +97,12 @@ class VisdomClient(visdom.Visdom):
             return sorted(self.env_list)
         return json.loads(self._handle_post(f"{self.server}:{self.port}{self.base_url}/env_state"))
 
+    def close(self, win: str | None = None, env: str | None = None) -> str | None:
+        """Close a window, or all of an environment's. Does nothing where there is none."""
+        if (env or self.env) in self.get_env_list():
+            return super().close(win, env)
+        return None
+
     def histogram(
         self,
         X: object,
