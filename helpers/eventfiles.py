@@ -78,7 +78,8 @@ class SummaryWriter(tensorboardX.SummaryWriter):
 
     def add_embedding(self, *args: object, **options: object) -> None:
         try:
-            super().add_embedding(*args, **options)
+            with np.errstate(over="ignore", invalid="ignore"):  # of thumbnails that it never set
+                super().add_embedding(*args, **options)
         except OSError as error:  # the projector's files are files of their own
             if error.errno is None:  # said before
                 raise

@@ -75,7 +75,7 @@ def draw_image(canvas: hiddenlayer.canvas.Canvas, metric: Metric, limit: int = 5
     """The metric's last ``limit`` images, (height, width), side by side on one colour scale.
 
     Where there are negative values, white is 0, and the scale reaches as far below it as
-    above. Values that aren't finite are left blank.
+    above. Values that aren't finite are left blank; an image without any others says so.
     """
     data = _numbers("draw_image", metric)
     if data.ndim != 3 or not data.size:
@@ -96,7 +96,10 @@ def draw_image(canvas: hiddenlayer.canvas.Canvas, metric: Metric, limit: int = 5
     panel = canvas.ax.get_window_extent()
     unit = 12 / min(panel.width, panel.height * strip.shape[1] / height)  # 12 dots
     canvas.figure.colorbar(drawn, cax=canvas.ax.inset_axes([1 + unit, 0, unit, 1]))
-    labels = [f"step {format_step(step)}" for step in steps]
+    labels = [
+        f"step {format_step(step)}" + ("" if np.isfinite(image).any() else ", nothing finite")
+        for step, image in zip(steps, images, strict=True)
+    ]
     canvas.ax.set_xticks([start + (width - 1) / 2 for start in starts], labels)
     canvas.ax.set_yticks([])
     canvas.ax.tick_params(length=0)
