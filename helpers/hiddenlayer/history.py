@@ -11,6 +11,7 @@ from pathlib import Path
 
 import hiddenlayer.history
 import numpy as np
+from hiddenlayer.history import format_step as format_step  # a name of hiddenlayer's own module
 
 from helpers.files import replacing
 from helpers.values import plain
@@ -111,7 +112,9 @@ def _copy(value: object) -> object:
     value = plain(value)
     if isinstance(value, list):
         value = np.array(value)
-    return value.copy() if isinstance(value, np.ndarray) and value.ndim else value
+    if isinstance(value, np.ndarray):
+        return value.copy() if value.ndim else value.item()
+    return value
 
 
 def _dump_npz(history: dict) -> bytes:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 
 import hiddenlayer.canvas
 import numpy as np
-from hiddenlayer.history import format_step
 
-from helpers.hiddenlayer.history import History, Metric
+from helpers.hiddenlayer.history import History, Metric, format_step
 from helpers.values import bin_edges
 
 # Distinct to readers with any of the common kinds of colour blindness; Okabe and Ito, 2008.
@@ -40,6 +39,8 @@ def draw_plot(
     Steps that are tuples stand side by side in their order, evenly spaced. NaN and infinity are
     a gap.
     """
+    if isinstance(labels, Metric):
+        raise TypeError("draw_plot takes several metrics as a list: draw_plot([one, other])")
     metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
     labels = labels or [metric.name for metric in metrics]
     data = [_numbers("draw_plot", metric) for metric in metrics]

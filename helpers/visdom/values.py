@@ -122,12 +122,11 @@ def _layout(method: str, name: str, shape: tuple[int, ...]) -> str:
 
 def sendable(value: object) -> object:
     """A message as JSON can have it: NaN and infinity as null, NumPy's numbers as Python's."""
+    if isinstance(value, float) and not isinstance(value, np.generic):
+        return value if math.isfinite(value) else None
     if isinstance(value, dict):
         return {name: sendable(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [sendable(item) for item in value]
-    if hasattr(value, "detach"):
-        value = plain(value)
-    if isinstance(value, np.ndarray | np.generic):
-        return sendable(value.tolist())
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    value = plain(value)
+    return sendable(value.tolist()) if isinstance(value, np.ndarray | np.generic) else value

@@ -71,6 +71,13 @@ def test_history_takes_every_dtype(dtype):
     assert history["loss"].data.dtype.itemsize != 2
 
 
+def test_progress_names_a_loss_that_is_a_tensor(capfd):
+    history = hl.History()
+    history.log(3, loss=torch.tensor(0.5, requires_grad=True), half=np.float16(0.25))
+    history.progress()
+    assert capfd.readouterr().out.split() == ["Step", "3:", "loss:", "0.5", "half:", "0.25"]
+
+
 def test_history_takes_lists_that_hold_losses_as_training_gives_them():
     loss = (torch.nn.Parameter(torch.ones(2)) * 2).sum()
     history = hl.History()

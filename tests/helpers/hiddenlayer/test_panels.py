@@ -273,3 +273,10 @@ def test_an_image_may_have_any_dtype(value):
     canvas = hl.Canvas()
     canvas.draw_image(history["mask"])
     np.testing.assert_array_equal(canvas.figure.axes[0].images[0].get_array(), np.eye(3))
+
+
+def test_two_metrics_without_a_list_are_told_how(history):
+    """As one of hiddenlayer's own demos calls it."""
+    canvas = hl.Canvas()
+    with pytest.raises(TypeError, match="takes several metrics as a list"):
+        canvas.draw_plot(history["loss"], history["loss"])

@@ -18,6 +18,7 @@ def test_all_names_of_hiddenlayers_documentation_are_here():
     assert public <= set(hl.__all__)
     assert set(DOCUMENTED) <= public
     assert hl.history.History is hl.History
+    assert hl.history.format_step((9, 99), zero_prefix=True) == "0009:000099"
 
 
 def test_write_says_what_hiddenlayers_says(capfd):
