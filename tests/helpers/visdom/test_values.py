@@ -286,7 +286,7 @@ def test_text_is_no_number():
     assert numbers("sunburst", "labels", ["a", "b"]) == ["a", "b"]
     assert numbers("table", "data", [["a", 1.5]]) == [["a", 1.5]]
     assert numbers("properties", "data", [{"type": "button"}]) == [{"type": "button"}]
-    np.testing.assert_array_equal(numbers("line", "Y", [1.0, None]), [1, NAN])
+    np.testing.assert_array_equal(numbers("line", "Y", [1.0, None, INF]), [1, NAN, NAN])
 
 
 def test_nothing_that_json_lacks_is_sent():
