@@ -1,8 +1,10 @@
 """Images in memory: the embedded MNIST sample, MNIST, Fashion-MNIST, and a loader for them."""
 
 import gzip
+import hashlib
+import os
 import queue
-import shutil
+import shlex
 import socket
 import tempfile
 import threading
@@ -10,6 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,6 +32,16 @@ DATA_DIR = Path(__file__).resolve().parent.parent / "data"
 SAMPLE_DIR = DATA_DIR / "mnist-sample"
 DEBIAN_FASHION_DIR = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package dataset-fashion-mnist puts its files."""
+
+DATASETS = ("mnist-sample", "mnist", "fashion-mnist")
+
+SAMPLE_SHA256 = {
+    "train-images-idx3-ubyte": "5e532287a3b2836edcf643bf399a36b55dcfaa15d8fd28576d4ef8ea979d51fe",
+    "train-labels-idx1-ubyte": "5de1d5a2af0c776beb4cbf9655898060fb6b46f5accd019c0293e50f5f181c0c",
+    "t10k-images-idx3-ubyte": "fae6e12e00d12a1ddb45a180d3d34dc044bc6d7b98f3c6307b7776c9e4b3d356",
+    "t10k-labels-idx1-ubyte": "479ebd6bc034b0dae92447b82eab321b0b5e49a811cf806a298b1c676fbcba25",
+}
+"""Of the embedded files, unpacked."""
 
 DOWNLOAD_TIMEOUT = 5.0
 """Seconds without a byte after which a mirror is given up."""
@@ -65,9 +78,10 @@ def load_dataset(name: str = "mnist-sample", root: Path | str = DATA_DIR) -> Ima
                                        dataset-fashion-mnist, else torchvision's mirrors
     ================= ======== ======= =====================================================
 
-    ``root`` has torchvision's layout, so files that torchvision left there are used. A
-    download shows a progress bar, is verified by torchvision's checksums, and reaches
-    ``root`` only when it is complete.
+    ``root`` has torchvision's layout, so files that torchvision left there are used; plain or
+    gzipped, and also as train-images.idx3-ubyte, as some programs unpack them. Where there are
+    two of a kind, one that is damaged is passed over. A download shows a progress bar, is
+    verified by torchvision's checksums, and reaches ``root`` only when it is complete.
 
     Raises ValueError for an unknown name, and DatasetError if the files can't be had
     (no network, a mirror that doesn't answer, a folder that can't be written) or if one of
@@ -82,9 +96,7 @@ def load_dataset(name: str = "mnist-sample", root: Path | str = DATA_DIR) -> Ima
             folder = _raw_folder(torchvision.datasets.FashionMNIST, name, Path(root))
             classes = GARMENTS
         case _:
-            raise ValueError(
-                f"unknown dataset {name!r}: choose mnist-sample, mnist or fashion-mnist"
-            )
+            raise ValueError(f"unknown dataset {name!r}: choose one of {', '.join(DATASETS)}")
     return ImageData(_read_split(folder, "train"), _read_split(folder, "t10k"), list(classes))
 
 
@@ -111,15 +123,18 @@ def _file_names(split: str) -> tuple[str, str]:
     return f"{split}-images-idx3-ubyte", f"{split}-labels-idx1-ubyte"
 
 
-def _find(folder: Path, name: str) -> Path | None:
-    """The IDX file of that name in a folder, plain or gzipped."""
-    paths = (folder / name, folder / f"{name}.gz")
-    return next((path for path in paths if path.is_file()), None)
+def _candidates(folder: Path, name: str) -> Iterator[Path]:
+    """The files that may be the IDX file of that name: plain or gzipped, in either spelling."""
+    for spelling in (name, name.replace("-idx", ".idx")):
+        for path in (folder / spelling, folder / f"{spelling}.gz"):
+            if path.is_file():
+                yield path
 
 
 def is_complete(folder: Path) -> bool:
     """Whether a folder holds a dataset's four IDX files, each plain or gzipped."""
-    return all(_find(folder, name) for split in ("train", "t10k") for name in _file_names(split))
+    names = [name for split in ("train", "t10k") for name in _file_names(split)]
+    return all(any(_candidates(folder, name)) for name in names)
 
 
 def _raw_folder(dataset_class: type, name: str, root: Path) -> Path:
@@ -134,7 +149,7 @@ def _raw_folder(dataset_class: type, name: str, root: Path) -> Path:
 
 
 def _download(dataset_class: type, name: str, raw: Path) -> None:
-    """Download into a folder beside ``raw``, and rename it when everything is verified."""
+    """Download into a folder beside ``raw``, and move the files when everything is verified."""
     timeout = socket.getdefaulttimeout()
     try:
         raw.parent.mkdir(parents=True, exist_ok=True)
@@ -143,17 +158,22 @@ def _download(dataset_class: type, name: str, raw: Path) -> None:
             # torchvision sets no timeout of its own, and would wait for a silent mirror for ever.
             socket.setdefaulttimeout(DOWNLOAD_TIMEOUT)
             complete = Path(dataset_class(folder, download=True).raw_folder)
-            shutil.rmtree(raw, ignore_errors=True)
-            complete.rename(raw)
+            raw.mkdir(exist_ok=True)
+            for file in complete.iterdir():
+                os.replace(file, raw / file.name)
     except (OSError, RuntimeError, ValueError, EOFError, zlib.error) as error:
         at_fault = (
             f"{raw.parent} can't be written"
             if isinstance(error, PermissionError | FileExistsError | NotADirectoryError)
             else "its mirrors can't be reached, or sent something else"
         )
+        wanted = [name for split in ("train", "t10k") for name in _file_names(split)]
+        there = sorted(path.name for path in raw.iterdir()) if raw.is_dir() else []
         raise DatasetError(
             f"{name!r} can't be downloaded: {at_fault} ({_first_line(error)}). Use "
-            f"'mnist-sample', which needs no network, or put the four IDX files into {raw}."
+            f"'mnist-sample', which needs no network, or put the four IDX files into {raw}: "
+            f"{', '.join(wanted)}, each plain or as .gz. There is now: "
+            f"{', '.join(there[:8]) or 'nothing'}."
         ) from error
     finally:
         socket.setdefaulttimeout(timeout)
@@ -200,6 +220,8 @@ def _read_split(folder: Path, split: str) -> TensorDataset:
     images, labels = (_read_idx(folder, name) for name in _file_names(split))
     if images.shape != (len(labels), 28, 28) or labels.ndim != 1 or labels.max(initial=0) > 9:
         raise DatasetError(_damaged(folder, f"{split} images and labels don't belong together"))
+    if not len(images):
+        raise DatasetError(_damaged(folder, f"the files of {split} hold no image"))
     return TensorDataset(
         torch.from_numpy(images).unsqueeze(1).float().div_(255),
         torch.from_numpy(labels).long(),
@@ -207,24 +229,31 @@ def _read_split(folder: Path, split: str) -> TensorDataset:
 
 
 def _read_idx(folder: Path, name: str) -> np.ndarray:
-    """A uint8 array from an IDX file: two zeros, type 8, the sizes as big-endian int32, bytes."""
-    path = _find(folder, name)
-    if path is None:
-        raise DatasetError(_damaged(folder, f"{name} is missing"))
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        if content[:3] != b"\0\0\x08":
-            raise ValueError("not an IDX file of bytes")
-        shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()
-    except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
-        reason = f"{path.name} is truncated or corrupt: {_first_line(error)}"
-        raise DatasetError(_damaged(folder, reason)) from error
+    """A uint8 array from the first file of that name that isn't damaged."""
+    reason = f"{name} is missing"
+    for path in _candidates(folder, name):
+        try:
+            return _parse(path, SAMPLE_SHA256[name] if folder == SAMPLE_DIR else None)
+        except (OSError, EOFError, ValueError, IndexError, zlib.error) as error:
+            reason = f"{path.name} is truncated or corrupt: {_first_line(error)}"
+    raise DatasetError(_damaged(folder, reason))
+
+
+def _parse(path: Path, checksum: str | None) -> np.ndarray:
+    """An IDX file of bytes: two zeros, type 8, the sizes as big-endian int32, the bytes."""
+    content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    if content[:3] != b"\0\0\x08":
+        raise ValueError("not an IDX file of bytes")
+    if checksum and hashlib.sha256(content).hexdigest() != checksum:
+        raise ValueError("its checksum is another one")
+    shape = np.frombuffer(content, ">i4", count=content[3], offset=4)
+    return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape).copy()
 
 
 def _damaged(folder: Path, reason: str) -> str:
     remedy = {
-        SAMPLE_DIR: "Restore it with: git checkout -- data/mnist-sample",
+        SAMPLE_DIR: "Restore it with: git -C "
+        f"{shlex.quote(str(SAMPLE_DIR.parent.parent))} checkout -- data/mnist-sample",
         DEBIAN_FASHION_DIR: "Reinstall Debian's package dataset-fashion-mnist.",
     }.get(folder, "Delete the folder, and the next call downloads it again.")
     return f"{reason} (in {folder}). {remedy}"

@@ -5,16 +5,32 @@ here subclasses its own and leaves it as it is. What it draws is in ``panels.py`
 panels become one picture, and how it is shown and saved.
 """
 
+import functools
 import io
 from pathlib import Path
 
 import hiddenlayer.canvas
 from IPython import get_ipython
 from IPython.display import Image, display
-from matplotlib import rc_context
+from matplotlib import font_manager, rc_context, rcParams
 from matplotlib.figure import Figure
 
+from helpers.files import replacing
 from helpers.hiddenlayer import panels
+
+SCRIPTS = (
+    "cjk sc",
+    "cjk",
+    "wenquanyi",
+    "source han",
+    "yahei",
+    "simhei",
+    "pingfang",
+    "hiragino",
+    "yu gothic",
+    "ms gothic",
+)
+"""In the names of fonts that have Chinese and Japanese characters, on Linux, Windows and macOS."""
 
 
 class Canvas(hiddenlayer.canvas.Canvas):
@@ -54,14 +70,14 @@ class Canvas(hiddenlayer.canvas.Canvas):
         """Draw the collected calls and show the picture. Called for you."""
         self._context = "run"
         try:
-            with rc_context({"axes.titley": 1.0}):  # a fixed place needs no search for one
+            with _style():
                 self._draw(self.drawing_calls)
+                buffer = io.BytesIO()
+                # Fast compression: the picture is short-lived; a smaller one takes a sixth longer.
+                self.figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
         finally:
             self.ax = self.gs = self._context = None
             self.drawing_calls = []
-        buffer = io.BytesIO()
-        # Fast compression: the picture is short-lived, and a smaller one takes a sixth longer.
-        self.figure.savefig(buffer, format="png", pil_kwargs={"compress_level": 1})
         self.png = buffer.getvalue()
         self.redraws += 1
         self._show()
@@ -108,8 +124,38 @@ class Canvas(hiddenlayer.canvas.Canvas):
     def save(self, file_name: Path | str) -> None:
         """Save the last picture; the ending of the name chooses the format (png, pdf, svg).
 
-        Raises ValueError if nothing has been drawn.
+        A file of that name stays as it was until the new one is whole.
+
+        Raises ValueError if nothing has been drawn, OSError if the file can't be written.
         """
         if not self.redraws:
             raise ValueError("the canvas is empty: draw on it before you save it")
-        self.figure.savefig(file_name)
+        with replacing(file_name) as path, _style():
+            self.figure.savefig(path)
+
+
+def _style() -> rc_context:
+    return rc_context(
+        {
+            "axes.titley": 1.0,  # a fixed place needs no search for one
+            "font.family": [*rcParams["font.family"], *_fonts_for_other_scripts()],
+        }
+    )
+
+
+@functools.cache
+def _fonts_for_other_scripts() -> list[str]:
+    """A font with Chinese and Japanese characters, if one is installed.
+
+    matplotlib takes from it, character by character, what its own font doesn't have.
+    """
+
+    def found() -> list[str]:
+        names = sorted({font.name for font in font_manager.fontManager.ttflist})
+        return [name for script in SCRIPTS for name in names if script in name.lower()][:1]
+
+    if not found():  # matplotlib's list of fonts is older than the font, or there is none
+        for path in font_manager.findSystemFonts():
+            if any(part in path.lower() for part in ("cjk", "wqy", "hansans")):
+                font_manager.fontManager.addfont(path)
+    return found()

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import hiddenlayer.canvas
 import numpy as np
-from hiddenlayer.history import format_step
 
-from helpers.hiddenlayer.history import History, Metric
+from helpers.hiddenlayer.history import History, Metric, format_step
+from helpers.values import bin_edges
 
 # Distinct to readers with any of the common kinds of colour blindness; Okabe and Ito, 2008.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000")
@@ -36,10 +36,14 @@ def draw_plot(
 ) -> None:
     """A line for each metric over its steps; unless given, the title is the last values.
 
-    Steps that are tuples stand side by side in their order, evenly spaced.
+    Steps that are tuples stand side by side in their order, evenly spaced. NaN and infinity are
+    a gap.
     """
+    if isinstance(labels, Metric):
+        raise TypeError("draw_plot takes several metrics as a list: draw_plot([one, other])")
     metrics = list(metrics) if isinstance(metrics, Sequence) else [metrics]
     labels = labels or [metric.name for metric in metrics]
+    data = [_numbers("draw_plot", metric) for metric in metrics]
     for metric in metrics:
         if metric.data.ndim != 1:
             raise ValueError(f"draw_plot needs numbers; {metric.name} is {_shape(metric)}")
@@ -49,10 +53,10 @@ def draw_plot(
     steps = sorted({step for metric in metrics for step in metric.steps})
     in_epochs = isinstance(steps[0], tuple)
     place = {step: i if in_epochs else step for i, step in enumerate(steps)}
-    for i, (metric, label) in enumerate(zip(metrics, labels, strict=True)):
+    for i, (metric, values, label) in enumerate(zip(metrics, data, labels, strict=True)):
         canvas.ax.plot(
             [place[step] for step in metric.steps],
-            metric.data,
+            np.where(np.isfinite(values), values, np.nan),
             color=COLORS[i % 5],
             linestyle=DASHES[i % 5],
             marker=MARKERS[i % 5],
@@ -72,14 +76,15 @@ def draw_image(canvas: hiddenlayer.canvas.Canvas, metric: Metric, limit: int = 5
     """The metric's last ``limit`` images, (height, width), side by side on one colour scale.
 
     Where there are negative values, white is 0, and the scale reaches as far below it as
-    above. Values that aren't finite are left blank.
+    above. Values that aren't finite are left blank; an image without any others says so.
     """
-    if metric.data.ndim != 3:
+    data = _numbers("draw_image", metric)
+    if data.ndim != 3 or not data.size:
         raise ValueError(f"draw_image needs (height, width); {metric.name} is {_shape(metric)}")
-    images, steps = metric.data[-limit:], metric.steps[-limit:]
+    images, steps = data[-limit:], metric.steps[-limit:]
     height, width = images.shape[1:]
     finite = images[np.isfinite(images)]
-    low, high = finite.min(initial=0), finite.max(initial=0)
+    low, high = float(finite.min(initial=0)), float(finite.max(initial=0))
     if low < 0:
         low, high = -max(-low, high), max(-low, high)
     gap = max(width // 20, 1)
@@ -92,7 +97,10 @@ def draw_image(canvas: hiddenlayer.canvas.Canvas, metric: Metric, limit: int = 5
     panel = canvas.ax.get_window_extent()
     unit = 12 / min(panel.width, panel.height * strip.shape[1] / height)  # 12 dots
     canvas.figure.colorbar(drawn, cax=canvas.ax.inset_axes([1 + unit, 0, unit, 1]))
-    labels = [f"step {format_step(step)}" for step in steps]
+    labels = [
+        f"step {format_step(step)}" + ("" if np.isfinite(image).any() else ", nothing finite")
+        for step, image in zip(steps, images, strict=True)
+    ]
     canvas.ax.set_xticks([start + (width - 1) / 2 for start in starts], labels)
     canvas.ax.set_yticks([])
     canvas.ax.tick_params(length=0)
@@ -113,9 +121,10 @@ def draw_hist(
     its baseline is the number of values in a bin; the title says how many the highest has.
     Values that aren't finite aren't counted; the title says how many there are.
     """
-    data, steps = metric.data[-limit:].reshape(-1, metric.data[0].size), metric.steps[-limit:]
+    data, steps = _numbers("draw_hist", metric)[-limit:], metric.steps[-limit:]
+    data = data.reshape(len(data), data[0].size)
     finite = np.isfinite(data)
-    edges = np.histogram_bin_edges(data[finite], bins)
+    edges = bin_edges(data[finite], bins)
     counts = [np.histogram(row, edges)[0] for row in data]  # which leaves out what isn't finite
     highest = max(map(max, counts))
     baselines = 0.4 * max(highest, 1) * np.arange(len(data))[::-1]
@@ -136,6 +145,23 @@ def draw_hist(
     if not finite.all():
         title += f", {np.count_nonzero(~finite):,} not finite"
     canvas.ax.set(title=title, xlabel="value", ylabel=_axis_name(steps))
+
+
+def _numbers(method: str, metric: Metric) -> np.ndarray:
+    """The metric's data, True as 1, and as good as infinite what no axis reaches (1e300).
+
+    Raises ValueError if they aren't real numbers.
+    """
+    if metric.data.dtype.kind not in "biuf":
+        raise ValueError(
+            f"{method} draws real numbers; {metric.name} holds {metric.data.dtype}. Log the parts "
+            "that you want to see: of a complex number, its real, imag or abs()"
+        )
+    if metric.data.dtype == bool:
+        return metric.data.astype(int)
+    if metric.data.dtype == float:
+        return np.where(abs(metric.data) > 1e300, np.inf, metric.data)
+    return metric.data
 
 
 def _axis_name(steps: Sequence[int | tuple[int, int]]) -> str:

@@ -14,6 +14,8 @@ import requests
 import visdom
 
 from helpers.pages.server import ServerError
+from helpers.values import bin_edges, plain
+from helpers.visdom.values import numbers, picture, sendable
 
 # It reports each new connection, and every failing one for as long as the kernel lives.
 logging.getLogger("visdom").setLevel(logging.CRITICAL)
@@ -22,6 +24,7 @@ LISTS = (
     "legend",
     "rownames",
     "columnnames",
+    "textlabels",
     "xtickvals",
     "xticklabels",
     "ytickvals",
@@ -30,16 +33,25 @@ LISTS = (
 ARRAYS = ("dash", "linecolor", "markercolor")
 """Options that Visdom takes as a list only, and as an ndarray only."""
 
+NO_DATA = ("win", "env", "opts", "update", "name", "append", "nrow", "padding", "dim")
+"""Arguments of drawing methods that hold no data."""
+
 
 class VisdomClient(visdom.Visdom):
     """A ``visdom.Visdom`` with all its methods, for a server that ``VisdomServer`` started.
 
-    Data may be torch tensors (on any device, with or without gradients), numpy arrays or lists;
-    an option that is a sequence may be any of these too. ``opts`` is left as it is: the same
-    dictionary can serve several calls.
+    Data may be torch tensors (on any device, of any dtype, with or without gradients), numpy
+    arrays, numbers, or lists of these; so may be what an option holds. A single number is a
+    series of one. ``opts`` is left as it is: the same dictionary can serve several calls.
+
+    NaN and infinity are a gap in ``line``, ``scatter``, ``stem``, ``bar``, ``boxplot``,
+    ``heatmap``, ``surf`` and ``contour``, and a ValueError in every other method. An image is
+    (channels, height, width) or (height, width), as floats in [0, 1], bool, or whole numbers
+    from 0 to 255; with ``opts=dict(normalize=True)`` in any range. Titles and labels may be in
+    any script; Plotly reads a little HTML in them (``<br>``, ``<b>``, ``&amp;``).
 
     Raises ServerError if the server is gone, is something other than Visdom, or refuses a
-    request; ValueError for infinite numbers, which a browser can't draw.
+    request; ValueError, which names method and argument, for data that can't be drawn.
     """
 
     def __init__(self, **options: object) -> None:
@@ -60,6 +72,9 @@ class VisdomClient(visdom.Visdom):
                     raise ServerError("Visdom refuses the name or the password")
             self._session = session
         return self._session
+
+    def _send(self, msg: dict, *args: object, **kwargs: object) -> str:
+        return super()._send(sendable(msg), *args, **kwargs)
 
     def _handle_post(self, url: str, data: str | None = None) -> str:
         try:
@@ -82,42 +97,75 @@ class VisdomClient(visdom.Visdom):
             return sorted(self.env_list)
         return json.loads(self._handle_post(f"{self.server}:{self.port}{self.base_url}/env_state"))
 
+    def close(self, win: str | None = None, env: str | None = None) -> str | None:
+        """Close a window, or all of an environment's. Does nothing where there is none."""
+        if (env or self.env) in self.get_env_list():
+            return super().close(win, env)
+        return None
 
-def _plain(value: object) -> object:
-    """A tensor as an array, on the CPU and without gradients; anything else as it is."""
-    return value.detach().cpu().numpy() if hasattr(value, "detach") else value
+    def histogram(
+        self,
+        X: object,
+        win: str | None = None,
+        env: str | None = None,
+        opts: dict | None = None,
+    ) -> str:
+        """How the finite numbers in ``X`` are distributed, in ``opts["numbins"]`` (30) bars.
+
+        A bar stands at the middle of its bin. Visdom's own moves it by up to half a bin, and
+        draws numbers that are all alike as bars in one place.
+        """
+        values = np.ravel(numbers("histogram", "X", plain(X)))
+        opts = dict(opts or {})
+        edges = bin_edges(values, opts.setdefault("numbins", max(1, min(30, values.size))))
+        counts, _ = np.histogram(values.astype(float), edges)
+        return self.bar(counts, Y=edges[:-1] / 2 + edges[1:] / 2, win=win, env=env, opts=opts)
 
 
-def _options(opts: dict) -> dict:
+def _options(method: str, opts: dict) -> dict:
     """A copy of ``opts`` with each option as Visdom takes it."""
-    opts = {name: _plain(value) for name, value in opts.items()}
+    opts = plain(opts)
     for name in opts.keys() & set(LISTS):
         opts[name] = np.asarray(opts[name]).tolist()
     for name in opts.keys() & set(ARRAYS):
         opts[name] = np.asarray(opts[name])
+    for name, value in opts.items():
+        if isinstance(value, float | np.floating) and not np.isfinite(value):
+            raise ValueError(f"{method}: the option {name} must be a finite number, got {value}")
     return opts
 
 
 def _drawing(method: Callable) -> Callable:
     """A drawing method of Visdom's, with its data and options converted and checked."""
+    name, signature = method.__name__, inspect.signature(method)
 
     @functools.wraps(method)
-    def draw(self: VisdomClient, *args: object, **kwargs: object) -> str:
-        args = [_plain(value) for value in args]
-        kwargs = {name: _plain(value) for name, value in kwargs.items()}
-        for value in (*args, *kwargs.values()):
-            if isinstance(value, np.ndarray) and value.dtype.kind == "f" and np.isinf(value).any():
-                raise ValueError(
-                    f"{method.__name__}: infinite numbers can't be drawn; leave them out, or "
-                    "replace them with NaN where a gap will do"
-                )
-        if isinstance(kwargs.get("opts"), dict):
-            kwargs["opts"] = _options(kwargs["opts"])
-        return method(self, *args, **kwargs)
+    def draw(*args: object, **kwargs: object) -> str:
+        call = signature.bind(*args, **kwargs)
+        given = call.arguments
+        if isinstance(given.get("opts"), dict):
+            given["opts"] = _options(name, given["opts"])
+        opts = given.get("opts") or {}
+        for argument in given.keys() - {"self", *NO_DATA}:
+            value = plain(given[argument])
+            if value is None:
+                continue
+            if name in ("image", "images"):
+                value = picture(name, argument, value, bool(opts.get("normalize")))
+                if name == "image":
+                    value = np.rint(255 * value).astype(np.uint8)
+            elif isinstance(value, list) or getattr(value, "ndim", 0) or argument in ("X", "Y"):
+                value = numbers(name, argument, value)
+            given[argument] = value
+        if name in ("surf", "contour"):  # whose own range is NaN where a single value is
+            low, high = bin_edges(given["X"][np.isfinite(given["X"])], 1)
+            given["opts"] = {"xmin": low, "xmax": high} | opts
+        return method(*call.args, **call.kwargs)
 
     return draw
 
 
 for _name, _method in inspect.getmembers(visdom.Visdom, inspect.isfunction):
-    if not _name.startswith("_") and "opts" in inspect.signature(_method).parameters:
+    _draws = not _name.startswith("_") and "opts" in inspect.signature(_method).parameters
+    if _draws and _name not in vars(VisdomClient):
         setattr(VisdomClient, _name, _drawing(_method))

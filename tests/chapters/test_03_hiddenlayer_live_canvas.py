@@ -29,7 +29,7 @@ def folder(run):
 @pytest.fixture(scope="module")
 def history(folder):
     history = hl.History()
-    history.load(folder / "history.pkl")
+    history.load(folder / "history.npz")
     return history
 
 
@@ -170,5 +170,5 @@ def test_the_higher_rate_wins_the_race(run):
 
 
 def test_nothing_else_was_written(folder):
-    names = {"history.pkl", "confusion.png", "confusion.pdf", "training.png", "training.gif"}
+    names = {"history.npz", "confusion.png", "confusion.pdf", "training.png", "training.gif"}
     assert {path.name for path in folder.iterdir()} == names

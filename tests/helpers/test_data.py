@@ -79,7 +79,7 @@ def test_checksums_in_the_readme():
         path.name: hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest()
         for path in data.SAMPLE_DIR.glob("*.gz")
     }
-    assert stated == actual
+    assert stated == actual == {f"{name}.gz": sha for name, sha in data.SAMPLE_SHA256.items()}
     assert len(actual) == 4
 
 
@@ -119,7 +119,7 @@ def test_fashion_mnist_from_debians_package(sample, tmp_path, monkeypatch):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match="mnist-sample, mnist or fashion-mnist"):
+    with pytest.raises(ValueError, match="'minst': choose one of mnist-sample, mnist, fashion-"):
         load_dataset("minst")
 
 
@@ -144,6 +144,39 @@ def test_a_damaged_file_is_named(tmp_path, file, damage, packed):
         load_dataset("mnist", root=tmp_path)
 
 
+def test_a_damaged_file_is_passed_over_for_a_good_one_beside_it(sample, tmp_path):
+    """As gunzip leaves them that ran out of space: the plain file is half, the .gz is whole."""
+    raw = copy_as_mnist(tmp_path, packed=True)
+    (raw / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03half")
+    loaded = load_dataset("mnist", root=tmp_path)
+    assert torch.equal(loaded.train.tensors[0], sample.train.tensors[0])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_files_as_other_programs_name_them_are_read(sample, tmp_path, monkeypatch, packed):
+    raw = copy_as_mnist(tmp_path, packed=packed)
+    for path in list(raw.iterdir()):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+    mirrors(monkeypatch)
+    loaded = load_dataset("mnist", root=tmp_path)
+    assert torch.equal(loaded.test.tensors[1], sample.test.tensors[1])
+
+
+def test_half_of_the_files_are_told_from_those_that_are_wanted(tmp_path, monkeypatch):
+    raw = copy_as_mnist(tmp_path)
+    (raw / "train-images-idx3-ubyte").rename(raw / "my digits.bin")
+    (raw / "t10k-labels-idx1-ubyte").unlink()
+    mirrors(monkeypatch, "http://127.0.0.1:9/")
+    with pytest.raises(DatasetError) as info:
+        load_dataset("mnist", root=tmp_path)
+    wanted, _, there = str(info.value).partition("There is now: ")
+    for split in ("train", "t10k"):
+        assert f"{split}-images-idx3-ubyte" in wanted
+        assert f"{split}-labels-idx1-ubyte" in wanted
+    assert there == "my digits.bin, t10k-images-idx3-ubyte, train-labels-idx1-ubyte."
+    assert len(list(raw.iterdir())) == 3  # and nothing of it is lost
+
+
 def test_images_and_labels_that_do_not_belong_together(tmp_path):
     raw = copy_as_mnist(tmp_path)
     shutil.copy(raw / "t10k-labels-idx1-ubyte", raw / "train-labels-idx1-ubyte")
@@ -151,10 +184,50 @@ def test_images_and_labels_that_do_not_belong_together(tmp_path):
         load_dataset("mnist", root=tmp_path)
 
 
-def test_a_damaged_sample_names_git(tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "SAMPLE_DIR", tmp_path)
-    with pytest.raises(DatasetError, match="git checkout"):
+def test_no_images_with_no_labels(tmp_path):
+    raw = copy_as_mnist(tmp_path)
+    none = np.array([0, 28, 28], ">i4").tobytes()
+    (raw / "t10k-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + none)
+    (raw / "t10k-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + none[:4])
+    with pytest.raises(DatasetError, match="the files of t10k hold no image"):
+        load_dataset("mnist", root=tmp_path)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A course of its own under git, in a folder with a space: the sample that is loaded."""
+    folder = tmp_path / "my course 课程" / "data" / "mnist-sample"
+    shutil.copytree(data.SAMPLE_DIR, folder)
+    git = ["git", "-C", folder.parent.parent, "-c", "user.name=me", "-c", "user.email=me@invalid"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "course"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(data, "SAMPLE_DIR", folder)
+    return folder
+
+
+def one_pixel_off(path):
+    content = bytearray(gzip.decompress(path.read_bytes()))
+    content[1000] ^= 1
+    return gzip.compress(bytes(content))
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "a pixel", "a plain file beside it"])
+def test_what_is_advised_for_a_damaged_sample_restores_it(sample, checkout, tmp_path, damage):
+    path = checkout / "train-images-idx3-ubyte.gz"
+    if damage == "missing":
+        path.unlink()
+    elif damage == "a pixel":
+        path.write_bytes(one_pixel_off(path))
+    else:
+        path.write_bytes(path.read_bytes()[:1000])
+    if damage == "a plain file beside it":
+        path.with_suffix("").write_bytes(b"\0\0\x08\x03half")
+    with pytest.raises(DatasetError, match="train-images-idx3-ubyte") as info:
         load_dataset()
+    remedy = str(info.value).rpartition("Restore it with: ")[2]
+    assert remedy.startswith("git ")
+    subprocess.run(remedy, shell=True, check=True, cwd=tmp_path, capture_output=True)
+    assert torch.equal(load_dataset().train.tensors[0], sample.train.tensors[0])
 
 
 def mirrors(monkeypatch, *addresses):
@@ -237,6 +310,29 @@ def test_download_once(sample, tmp_path, monkeypatch, mirror, capfd):
     assert [path.name for path in (tmp_path / "MNIST").iterdir()] == ["raw"]
     mirrors(monkeypatch)  # none is left to ask
     assert len(load_dataset("mnist", root=tmp_path).test) == 2000
+
+
+def test_what_is_advised_for_a_damaged_file_brings_it_back(sample, tmp_path, monkeypatch, mirror):
+    folder, address = mirror
+    serve_sample(folder, monkeypatch)
+    mirrors(monkeypatch, address)
+    raw = copy_as_mnist(tmp_path)
+    (raw / "t10k-labels-idx1-ubyte").write_bytes(b"half")
+    with pytest.raises(DatasetError, match=rf"\(in {raw}\)\. Delete the folder, and the next call"):
+        load_dataset("mnist", root=tmp_path)
+    shutil.rmtree(raw)
+    assert torch.equal(load_dataset("mnist", root=tmp_path).test.tensors[1], sample.test.tensors[1])
+
+
+def test_a_download_leaves_the_readers_own_files(tmp_path, monkeypatch, mirror):
+    folder, address = mirror
+    serve_sample(folder, monkeypatch)
+    mirrors(monkeypatch, address)
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    (raw / "notes.txt").write_text("mine")
+    assert len(load_dataset("mnist", root=tmp_path).test) == 2000
+    assert (raw / "notes.txt").read_text() == "mine"
 
 
 def test_a_corrupt_download_is_refused(tmp_path, monkeypatch, mirror):

@@ -8,8 +8,8 @@ import pytest
 from tests.conftest import ROOT
 
 HELPERS = ROOT / "helpers"
-EXPERIMENT = {"model", "data", "chapter", "runtime"}
-TOOLS = {"hiddenlayer", "torchviz", "tensorboard", "visdom"}
+EXPERIMENT = {"model", "data", "chapter", "runtime", "values", "files"}
+TOOLS = {"hiddenlayer", "torchviz", "tensorboard", "eventfiles", "visdom"}
 FILES = {
     ".".join(path.relative_to(HELPERS).with_suffix("").parts): path
     for path in sorted(HELPERS.rglob("*.py"))

@@ -201,3 +201,48 @@ def test_another_cell_gets_a_picture_of_its_own(live):
         "update_display_data",
     ]
     assert sum("data" in output for output in first.outputs) == 1
+
+
+def picture(history, title):
+    canvas = hl.Canvas()
+    with canvas:
+        canvas.draw_plot(history["loss"], title=title)
+    return canvas, decode(canvas.png).astype(int)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [("训练损失", "测试精度"), ("カタカナ", "ひらがな"), ("a < b & c", 'a > b " c')],
+    ids=["Chinese", "Japanese", "signs"],
+)
+def test_titles_may_be_in_any_script(history, tmp_path, one, other):
+    """What a font lacks is a box, and boxes are all alike; matplotlib warns of each."""
+    canvas, pixels = picture(history, one)
+    _, others = picture(history, other)
+    assert (pixels != others).sum() > 100
+    for ending in ("pdf", "svg", "png"):
+        canvas.save(tmp_path / f"canvas.{ending}")
+    np.testing.assert_array_equal(decode((tmp_path / "canvas.png").read_bytes()), pixels)
+    assert canvas.figure.axes[0].get_title() == one
+
+
+def test_labels_are_drawn_as_they_are_written(history):
+    labels = ["训练 & <b>", 'two\nlines "q"']
+    canvas = hl.Canvas()
+    with canvas:
+        canvas.draw_plot([history["loss"], history["loss"]], labels, title="a\nb")
+    legend = canvas.figure.axes[0].get_legend()
+    assert [text.get_text() for text in legend.get_texts()] == labels
+
+
+def test_a_picture_that_cannot_be_saved_leaves_the_old_one(history, tmp_path):
+    canvas, _ = picture(history, "one")
+    canvas.save(tmp_path / "a.png")
+    old = (tmp_path / "a.png").read_bytes()
+    with pytest.raises(ValueError, match="nonsense"):
+        canvas.save(tmp_path / "a.nonsense")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"file/a\.png can't be written"):
+        canvas.save(tmp_path / "file" / "a.png")
+    assert (tmp_path / "a.png").read_bytes() == old
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "file"]

@@ -193,3 +193,90 @@ def test_summary_stands_above_the_panels(history):
     assert canvas.figure.axes == []
     with pytest.raises(ValueError, match="nothing was logged"):
         canvas.draw_summary(hl.History())
+
+
+ANYTHING_FINITE = {
+    "constant": np.full(5, 1e9),
+    "zeros": np.zeros(5),
+    "hardly moved": torch.tensor([1.0, 1.0 + 1.2e-7, 1.0]),
+    "huge": np.float32([-3.4e38, 3.4e38]),
+    "half": torch.tensor([-40000.0, 40000.0]).half(),
+    "bfloat16": torch.randn(9).bfloat16(),
+    "whole": np.arange(9),
+    "bytes": np.arange(9, dtype=np.uint8),
+    "bool": torch.tensor([True, False, True]),
+    "empty": torch.zeros(0, 3),
+}
+
+
+@pytest.mark.parametrize("values", ANYTHING_FINITE.values(), ids=ANYTHING_FINITE)
+def test_a_histogram_of_anything_finite_counts_every_value(values):
+    history = hl.History()
+    history.log(1, weight=values)
+    canvas = hl.Canvas()
+    canvas.draw_hist(history["weight"])
+    ((counts, edges, baseline),) = ridges(canvas)
+    size = int(np.prod(np.shape(values)))
+    assert (np.asarray(counts) - baseline).sum() == size
+    assert np.isfinite(edges).all()
+    assert f"{size} values" in canvas.figure.axes[0].get_title()
+    assert "finite" not in canvas.figure.axes[0].get_title()
+
+
+def test_what_no_axis_reaches_counts_as_infinite():
+    history = hl.History()
+    for step in (1, 2):
+        row = np.array([1.7e308, -1.7e308, 0.5])
+        history.log(step, weight=row, image=row[None], loss=1.7e308 / step)
+    canvas = hl.Canvas()
+    with canvas:
+        canvas.draw_hist(history["weight"])
+        canvas.draw_image(history["image"])
+        canvas.draw_plot(history["loss"])
+    assert canvas.figure.axes[0].get_title().endswith(", 4 not finite")
+
+
+def test_numbers_that_are_not_finite_are_a_gap_in_a_line():
+    history = hl.History()
+    for step, loss in enumerate((1.0, np.nan, -np.inf, 4.0)):
+        history.log(step, loss=loss)
+    canvas = hl.Canvas()
+    canvas.draw_plot(history["loss"])
+    drawn = canvas.figure.axes[0].lines[0].get_ydata()
+    np.testing.assert_array_equal(drawn, [1, np.nan, np.nan, 4])
+
+
+def test_an_image_of_nothing_finite_says_so():
+    history = hl.History()
+    history.log(1, weight=np.ones((2, 2)))
+    history.log(2, weight=np.full((2, 2), np.nan))
+    canvas = hl.Canvas()
+    canvas.draw_image(history["weight"])
+    labels = [tick.get_text() for tick in canvas.figure.axes[0].get_xticklabels()]
+    assert labels == ["step 1", "step 2, nothing finite"]
+
+
+@pytest.mark.parametrize("panel", ["draw_plot", "draw_image", "draw_hist"])
+@pytest.mark.parametrize("value", [1 + 2j, "text"], ids=["complex", "text"])
+def test_what_is_no_real_number_is_named(panel, value):
+    history = hl.History()
+    history.log(1, odd=value if panel == "draw_plot" else np.full((2, 2), value))
+    canvas = hl.Canvas()
+    with pytest.raises(ValueError, match=f"{panel} draws real numbers; odd holds"):
+        getattr(canvas, panel)(history["odd"])
+
+
+@pytest.mark.parametrize("value", [torch.eye(3).bool(), torch.eye(3).byte(), torch.eye(3).half()])
+def test_an_image_may_have_any_dtype(value):
+    history = hl.History()
+    history.log(1, mask=value)
+    canvas = hl.Canvas()
+    canvas.draw_image(history["mask"])
+    np.testing.assert_array_equal(canvas.figure.axes[0].images[0].get_array(), np.eye(3))
+
+
+def test_two_metrics_without_a_list_are_told_how(history):
+    """As one of hiddenlayer's own demos calls it."""
+    canvas = hl.Canvas()
+    with pytest.raises(TypeError, match="takes several metrics as a list"):
+        canvas.draw_plot(history["loss"], history["loss"])

@@ -89,14 +89,28 @@ def test_options_are_left_as_they_were(client):
     ]
 
 
-def test_infinite_numbers_are_named_before_they_break_the_pane(client):
-    values = torch.tensor([1.0, float("inf"), 2.0])
-    with pytest.raises(ValueError, match="line: infinite numbers"):
-        client.line(values, X=torch.arange(3), win="infinite")
+def test_a_line_goes_on_behind_a_gap(client):
+    for step, loss in enumerate([1.0, float("nan"), float("inf"), 2.0]):
+        client.line(torch.tensor(loss), X=step, win="gap", name="loss", update="append")
+    (trace,) = traces(client, "gap")
+    assert trace["x"][0] == 0
+    assert trace["x"][-1] == 3
+    assert [y for y in trace["y"] if y is not None] == [1, 2]
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_sent(client):
+    with pytest.raises(ValueError, match="pie: X holds 1 NaN or infinite numbers"):
+        client.pie([1.0, float("inf")], win="infinite")
     assert not client.win_exists("infinite")
-    values[1] = float("nan")
-    client.line(values, X=torch.arange(3), win="infinite")
-    assert traces(client, "infinite")[0]["y"] == [1, None, 2]
+
+
+def test_closing_what_is_not_there_does_nothing(client):
+    client.close(win="no window", env="no environment")
+    client.text("note", win="closed", env="closing")
+    client.close(win="closed", env="closing")
+    client.close(win="closed", env="closing")
+    assert json.loads(client.get_window_data(env="closing")) == {}
+    assert "no environment" not in client.get_env_list()
 
 
 def test_every_drawing_method_of_visdom_is_covered(client):
