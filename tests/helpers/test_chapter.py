@@ -14,6 +14,8 @@ from helpers.chapter import check_parameters, new_run_dir
         ("learning_rate", 0.0, "learning_rate must be a positive number, got 0.0"),
         ("learning_rate", float("nan"), "learning_rate must be a positive number, got nan"),
         ("learning_rate", float("inf"), "learning_rate must be a positive number, got inf"),
+        ("epochs", True, "epochs must be a whole number of at least 1, got True"),
+        ("seed", False, "seed must be a whole number of at least 0, got False"),
         ("epochs", 1.5, "epochs must be a whole number"),
         ("batch_size", "128", "batch_size must be a whole number"),
     ],
