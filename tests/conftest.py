@@ -39,8 +39,8 @@ SHORT_PARAMETERS = {
     "04_visdom_gallery": {
         "epochs": 1,
         "batch_size": 100,
-        "learning_rate": 1.5e-3,
-        "log_every": 8,
+        "learning_rate": 1.25e-3,
+        "log_every": 10,
         "seed": 1,
     },
 }

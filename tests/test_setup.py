@@ -11,6 +11,7 @@ from importlib.metadata import distributions, packages_distributions
 from itertools import chain
 
 import nbformat
+import pytest
 import yaml
 from nbval.plugin import get_sanitize_patterns
 from packaging.requirements import Requirement
@@ -200,6 +201,68 @@ def test_nbval_blanks_addresses_and_ports_and_nothing_else():
         "89.6% of all 2,000 images, step 315 of 315, rate 3e-04, (64, 128), run-1\n"
         "<graphviz.graphs.Digraph at 0x...> TensorBoardServer at http://LOOPBACK/"
     )
+
+
+@pytest.mark.parametrize(
+    ("target", "phrases"),
+    [
+        ("lab", ["jupyterlab", "default_url=/lab/tree/notebooks"]),
+        ("browser", ["pytest tests/browser"]),
+        ("notebooks", ["tests/run_notebooks.py", "RENEW_RECORDS=1"]),
+        ("records", ["RENEW_RECORDS=1", "tests/chapters/test_records.py", "test_prose.py"]),
+        ("mutants", ["tests/mutants.py"]),
+        ("screenshots", ["PICTURES=", "/notebooks/images", "pytest tests/browser"]),
+        ("bench", ["tests/benchmarks/run.py"]),
+        (
+            "constraints",
+            [
+                "--upgrade-strategy eager",
+                "'setuptools<82'",
+                "--editable '.[bench,test]'",
+                "freeze --all --exclude-editable",
+                '; python_version < "3.12"',
+                "mv constraints.new constraints.txt",
+            ],
+        ),
+        ("clean", ["rm -rf .venv"]),
+    ],
+)
+def test_each_target_does_what_its_line_in_help_says(target, phrases):
+    commands = dry_run(target)
+    for phrase in phrases:
+        assert phrase in commands
+
+
+def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
+    """In an environment that isn't there yet."""
+    command = ["make", "--dry-run", "VENV=/nonexistent", "/nonexistent/.bench"]
+    commands = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    pip = "/nonexistent/bin/python -m pip install --quiet --constraint constraints.txt"
+    wanted = [
+        ".ci/system-packages",
+        "-m venv /nonexistent",
+        f"{pip} setuptools wheel",
+        f"{pip} --no-build-isolation --editable .\n",
+        "-m helpers.visdom",
+        "touch /nonexistent/.lab",
+        f"{pip} --no-build-isolation --editable '.[test]'",
+        "tests/browser/axe.py",
+        "touch /nonexistent/.test",
+        f"{pip} --no-build-isolation --editable '.[bench,test]'",
+        "touch /nonexistent/.bench",
+    ]
+    places = [commands.index(phrase) for phrase in wanted]
+    assert places == sorted(places)
+    assert commands.count("-m helpers.visdom") == 2
+
+
+def test_the_style_is_that_of_the_oldest_python():
+    ruff = project()["tool"]["ruff"]
+    assert ruff["target-version"] == "py311"
+    assert ruff["line-length"] == 100
+    assert {"E", "F", "W", "I", "UP", "B", "SIM", "RUF"} <= set(ruff["lint"]["select"])
+    assert ruff["lint"]["per-file-ignores"] == {"notebooks/*": ["E402", "B905"]}
+    assert ruff["lint"]["isort"]["known-first-party"] == ["helpers", "tests"]
 
 
 def test_pytest_takes_all_tests_and_none_for_ever():

@@ -186,8 +186,10 @@ def test_hyperparameters_are_a_table_of_both_runs(board, run):
     table = board.locator("tf-hparams-table-view")
     expect(table.get_by_text(f"learning-rate-{rate:g}")).to_be_visible()
     text = " ".join(table.locator("vaadin-grid-cell-content").all_inner_texts())
-    for part in ("batch size", "learning rate", "short_run/accuracy", f"{size:.2f}", f"{10 * rate:.5f}"):
+    for part in ("batch size", "learning rate", "short_run/accuracy"):
         assert part in text
+    for value in (f"{size:.2f}", f"{10 * rate:.5f}"):
+        assert value in text
 
 
 def test_text_is_a_table_of_the_parameters(board, run):

@@ -131,10 +131,12 @@ def check_3_1(run, cell):
 def check_3_2(run, cell):
     model = plain.of_run(run, each_epoch=True).model
     with torch.no_grad():
-        x = torch.cat([
-            model.conv2(model.conv1(images)).flatten(1)
-            for images in load_dataset().train.tensors[0].split(500)
-        ])
+        x = torch.cat(
+            [
+                model.conv2(model.conv1(images)).flatten(1)
+                for images in load_dataset().train.tensors[0].split(500)
+            ]
+        )
         first = (model.fc[0].weight @ x.T + model.fc[0].bias[:, None]).clamp(min=0)
         second = (model.fc[2].weight @ first + model.fc[2].bias[:, None]).clamp(min=0)
     said = re.findall(r"fc\[\d\]: (\d+) of (\d+) neurons never fire", run.printed(cell))

@@ -96,8 +96,8 @@ ENVIRONMENTS = {
     "training": ["confusion", "embedding", "live"],
     "gallery": ["bars", "boxes", "contour", "histogram", "mesh", "pie", "quiver", "surface"],
     "controls": ["chosen", "form"],
-    "rate-0.0003": ["loss"],
-    "rate-0.0015": ["loss"],
+    "rate-0.00025": ["loss"],
+    "rate-0.00125": ["loss"],
     "main-fork": [win for win in MAIN if win != "stems"],
     "imported": ["heatmap"],
     "replayed": ["decay"],
@@ -400,14 +400,14 @@ def test_form_and_the_image_that_it_chooses(window, picture, data):
 
 def test_the_two_runs_that_are_compared_share_their_title_and_their_steps(plot, run):
     losses = {}
-    for env in ("rate-0.0003", "rate-0.0015"):
+    for env in ("rate-0.00025", "rate-0.00125"):
         (trace,), layout = plot("loss", env, "Training loss")
         assert trace["name"] == "loss"
         every = run.parameters["log_every"]
         assert trace["x"] == list(range(every, 6 * every + 1, every))
         assert axis_titles(layout) == ("step", "cross-entropy (nats)")
         losses[env] = trace["y"]
-    assert losses["rate-0.0015"][-1] < 0.6 * losses["rate-0.0003"][-1]
+    assert losses["rate-0.00125"][-1] < 0.6 * losses["rate-0.00025"][-1]
 
 
 def test_replayed_calls_are_the_recorded_ones(plot, run):

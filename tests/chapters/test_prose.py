@@ -38,7 +38,8 @@ def claimed(chapter: int) -> set[tuple[str, int]]:
 def test_a_claim_holds(chapter, pattern, truth):
     _, match = place(chapter, pattern)
     truth = truth(sections(CHAPTERS[chapter - 1])) if callable(truth) else truth
-    for said, true in zip(match.groups(), truth if isinstance(truth, tuple) else [truth], strict=True):
+    truths = truth if isinstance(truth, tuple) else (truth,)
+    for said, true in zip(match.groups(), truths, strict=True):
         if said[0].isdigit():
             digits = len(said.partition(".")[2])
             assert abs(value(said) - true) <= 0.5 * 10**-digits + 1e-9, f"{said}, it is {true}"

@@ -109,9 +109,10 @@ def figure_says(figure) -> dict:
 
 def axes_say(ax) -> dict:
     import numpy as np
+    from matplotlib.category import StrCategoryLocator
     from matplotlib.colors import to_hex
     from matplotlib.patches import StepPatch
-    from matplotlib.ticker import FixedFormatter, FuncFormatter, NullFormatter
+    from matplotlib.ticker import FixedLocator
 
     def colors(found):
         return sorted({to_hex(color, keep_alpha=False) for color in np.atleast_2d(found)})
@@ -120,9 +121,8 @@ def axes_say(ax) -> dict:
     said["legend"] = [t.get_text() for t in ax.get_legend().texts] if ax.get_legend() else []
     said["shown"] = ax.axison
     for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
-        chosen = not isinstance(axis.get_major_formatter(), FuncFormatter | NullFormatter)
-        named = type(axis.get_major_formatter()) is FixedFormatter or axis.have_units()
-        ticks = [tick.get_text() for tick in axis.get_ticklabels()] if chosen and named else []
+        named = isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator)
+        ticks = [tick.get_text() for tick in axis.get_ticklabels()] if named else []
         said[name] = {
             "label": axis.get_label().get_text(),
             "limits": getattr(ax, f"get_{name}lim")(),

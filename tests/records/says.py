@@ -34,10 +34,12 @@ def row(values: np.ndarray) -> str:
 def parts(values: np.ndarray) -> np.ndarray:
     """The means of FEW parts of an array along its first axis, without what isn't finite."""
     rows = np.asarray(values, float).reshape(len(values), -1)
-    return np.array([
-        np.mean(part[np.isfinite(part)]) if np.isfinite(part).any() else np.nan
-        for part in (rows if len(rows) <= FEW else np.array_split(rows, FEW))
-    ])
+    return np.array(
+        [
+            np.mean(part[np.isfinite(part)]) if np.isfinite(part).any() else np.nan
+            for part in (rows if len(rows) <= FEW else np.array_split(rows, FEW))
+        ]
+    )
 
 
 def numbers(name: str, values: object) -> list[str]:
@@ -90,12 +92,13 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
         return marked(json.dumps(words, ensure_ascii=False), source)
 
     width, height = said["size"]
-    lines = [f"figure {width:g} x {height:.2g}, drawn {drawn} times, {text(said['title'])}"]
+    lines = [f"figure {width:g} x {height:g}, drawn {drawn} times, {text(said['title'])}"]
     for axes in said["axes"]:
         lines.append(f"  axes {text(axes['title'])}{'' if axes['shown'] else ', switched off'}")
         for name in "xy" if axes["shown"] else "":
             axis = axes[name]
-            lines.append(f"    {name} {text(axis['label'])} {axis['scale']} ~ {row(axis['limits'])}")
+            kind = f"{text(axis['label'])} {axis['scale']}"
+            lines.append(f"    {name} {kind} ~ {row(axis['limits'])}")
             if axis["ticks"]:
                 lines.append(f"    {name} ticks {text(' | '.join(axis['ticks']))}")
         if axes["legend"]:
@@ -205,7 +208,9 @@ def history(path: Path) -> list[str]:
     kept = hl.History()
     kept.load(path)
     lines = [f"steps: {' '.join(map(str, kept.steps))}"]
-    return lines + [line for name in sorted(kept.metrics) for line in numbers(name, kept[name].data)]
+    for name in sorted(kept.metrics):
+        lines += numbers(name, kept[name].data)
+    return lines
 
 
 def events(log) -> list[str]:

@@ -10,6 +10,9 @@ has just drawn.
 
 import base64
 import io
+import json
+import os
+from pathlib import Path
 
 import pytest
 from nbformat import from_dict
@@ -71,6 +74,9 @@ def pytest_runtest_call(item):
         result = yield
     finally:
         del item.parent.get_kernel_message
+    if folder := os.environ.get("KEEP_SHOWN"):  # for tests/mutants.py, which runs a chapter once
+        number = item.parent.nb.cells.index(item.cell)
+        Path(folder, f"{item.path.stem}-{number}.json").write_text(json.dumps(shown))
     exact = item.options["check"]
     if found := unlike(item.cell.outputs, shown, exact, item.cell.source):
         item.raise_cell_error("What is stored differs from what was shown", "\n".join(found))
