@@ -36,6 +36,25 @@ def number_in_code(chapter: list[Section], pattern: str) -> int:
     return int(number)
 
 
+def section(chapter: list[Section], heading: str) -> Section:
+    (found,) = (part for part in chapter if part.heading.lstrip("# ") == heading)
+    return found
+
+
+def points(chapter: list[Section], heading: str) -> int:
+    """The points of a list in the text of a section."""
+    return len(re.findall(r"^- ", section(chapter, heading).text, re.M))
+
+
+def logging_calls(chapter: list[Section]) -> int:
+    return code(chapter).partition("events = ")[0].count("writer.add_")
+
+
+def operations_of_resnet(chapter: list[Section]) -> int:
+    raw = re.compile(r"raw +Graph of ResNet: (\d+) nodes")
+    return next(int(m[1]) for s in chapter for line in s.outputs if (m := raw.match(line)))
+
+
 def picture(size: int):
     import torch
 
@@ -82,6 +101,7 @@ CLAIMS = [
     (1, "had no release since #, and", 2020),  # the date of hiddenlayer 0.3 on PyPI
     (1, "Count the blue boxes: # parameters and one image", blue_boxes),
     (1, "a ResNet-# has # boxes here", resnet50_boxes),
+    (1, "A ResNet-# has # operations", lambda c: (18, operations_of_resnet(c))),
     (1, "a DenseNet-#, # operations with # arrows", lambda _: densenet_size(None)),
     (1, "`torchvision.models.densenet121()` has # operations", lambda _: densenet_size(None)[1]),
     (1, "because # of it can", 1 / 2),  # one branch of two
@@ -90,6 +110,12 @@ CLAIMS = [
     (1, "the network has more than some # operations", 50),  # advice
     # ---- chapter 2 ----
     (2, "all # digits", sum(MNIST)),
+    (2, "has # dimensions: image", 1 + len(IMAGE_SHAPE)),
+    (2, "gives it # things", logging_calls),
+    (2, "# details matter more", 4),  # the sentences that follow
+    (2, "turn in # dimensions", 3),  # TensorBoard's projector
+    (2, "In # weeks you", 3),  # some time
+    (2, "needs # more lines", logging_calls),
     (2, "ask a network for # %", 100),  # all of them
     (
         2,
@@ -114,6 +140,8 @@ CLAIMS = [
     (3, "is hiddenlayer #, brought", lambda _: float(version("hiddenlayer"))),
     (3, "last release is from #, and", 2020),
     (3, "all # digits", sum(MNIST)),
+    (3, "# details matter more", lambda c: points(c, "The training loop, and its picture")),
+    (3, "between # or # settings", (2, 3)),  # advice
     (3, "nearly a # of it here", 1 / 3),  # tests/benchmarks/README.md
     (3, "About a # of the weights", 1 / 4),  # test_03: the_share_of_weights_that_never_moved
     (
@@ -131,7 +159,18 @@ CLAIMS = [
     (4, "the # axis", 1 / 3),  # an ordinal
     (4, "The # period", 1 / 4),  # between sine and cosine
     (4, "each other (#)", lambda _: np.corrcoef(load_iris().data.T)[2, 3]),
-    (4, "bytes from # to #", (0, 255)),
+    (4, "# words carry", lambda c: section(c, "A server of your own").text.count("**") / 2 - 3),
+    (4, "# things to know", lambda c: points(c, "A server of your own")),
+    (
+        4,
+        "# flowers of # species, each measured # times",
+        lambda _: (len(load_iris().data), len(load_iris().target_names), load_iris().data.shape[1]),
+    ),
+    (4, "a label from # to K", 1),  # as Visdom counts
+    (4, "Scatter, # dimensions # columns make it #-dimensional", (3, 3, 3)),
+    (4, "# activation functions", lambda c: len(re.findall(r"torch\.(sig|tan|rel)", code(c)))),
+    (4, "a float tensor in [#, #], or bytes from # to #", (0, 1, 0, 255)),
+    (4, "the same # or # digits", (2, 3)),  # by eye
     (4, "# pixels are a stamp", IMAGE_SHAPE[1]),
     (4, "about # ms", 10),  # measured
     (4, "down to # numbers", lambda _: ConvNet().out.in_features),

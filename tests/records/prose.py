@@ -20,6 +20,11 @@ DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
 NUMBER = re.compile(rf"(?<![\w.]){DIGITS}|(?<=\dx){DIGITS}|\b(?:{'|'.join(VALUES)})\b", re.I)
 """What counts as a number in a sentence: digits, and words from "two" on, "half" among them."""
 
+STANDS = re.compile(
+    rf"(?<![\w.])(?<!e-){DIGITS}(?![\w.\]])|(?<=\dx){DIGITS}(?=x|\b)|(?<![\w.]){DIGITS}(?=x\d)"
+)
+"""A number in an output or in code: not a part of a name, an index or an exponent."""
+
 NO_CLAIMS = re.compile(
     r"`[^`]*`"  # code
     r"|<img[^>]*>|\]\([^)]*\)"  # pictures and addresses, which have tests of their own
@@ -78,7 +83,7 @@ def evidence(number: str, section: Section, chapter: list[Section]) -> str | Non
     parameters = [line for part in chapter[:1] for line in part.code if " = " in line]
     for lines in ([s.outputs for s in places], [s.code for s in places], [parameters]):
         for line in (line for part in lines for line in part):
-            for found in re.finditer(DIGITS, line):
+            for found in STANDS.finditer(line):
                 if value(found[0]) == value(number):
                     rest = line[: found.start()], line[found.end() :]
                     before, after = (re.sub(DIGITS, "#", part).strip() for part in rest)
