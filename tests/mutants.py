@@ -326,7 +326,7 @@ def tests_of(part: str, mutant: Mutant) -> list[list[str]]:
     if part == "prose":
         return [[*own, "-k", f"{stem} and not papermill and not solution"], [own[0]]]
     if part == "pictures":
-        return [["tests/browser/test_pictures.py", own[0]]]
+        return [["tests/browser/test_pictures.py", own[0], "-k", "picture"]]
     return [
         ["tests/test_setup.py", "tests/helpers/test_runtime.py", "tests/helpers/test_imports.py"]
     ]

@@ -89,6 +89,7 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
     """A figure: how often it was drawn, and what its last picture says."""
 
     def text(words: str) -> str:
+        words = re.sub(r"\d+:\d\d:\d\d", "TIME", words)
         return marked(json.dumps(words, ensure_ascii=False), source)
 
     width, height = said["size"]
@@ -100,7 +101,7 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
             kind = f"{text(axis['label'])} {axis['scale']}"
             lines.append(f"    {name} {kind} ~ {row(axis['limits'])}")
             if axis["ticks"]:
-                lines.append(f"    {name} ticks {text(' | '.join(axis['ticks']))}")
+                lines.append(f"    {name} ticks {' | '.join(axis['ticks'])}")
         if axes["legend"]:
             lines.append(f"    legend {text(' | '.join(axes['legend']))}")
         if axes["texts"]:
@@ -136,7 +137,7 @@ def output(content: dict, exact: bool, source: str) -> list[str]:
     if content["output_type"] == "stream":
         return text(content["text"])
     lines = []
-    for kind, value in content["data"].items():
+    for kind, value in sorted(content["data"].items()):
         if kind == "image/svg+xml":
             lines += graph(ElementTree.fromstring(value))
         elif kind == "image/png":
@@ -170,6 +171,10 @@ def cells(run) -> str:
         said = [line for o in cell.outputs for line in output(o, exact, cell.source)]
         for drawn, picture in run.noted(cell)["figures"]:
             said += figure(drawn, picture, cell.source)
+        if "solution" in cell.metadata.get("tags", []):  # other windows are in the server's files
+            for (env, win), window in run.noted(cell)["windows"].items():
+                sent = {key: window[key] for key in ("data", "layout") if key in window}
+                said += [f"window {win} of {env}", *tree("", sent)]
         if said:
             lines += ["", f"## {cell.source.strip().splitlines()[0]}", *said]
     return "\n".join(lines)
