@@ -11,20 +11,25 @@ it is run there. A mutant that the tests let pass is printed with its place.
 
 import argparse
 import ast
+import contextlib
+import importlib
 import json
 import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import nbformat
+import pytest
 from PIL import Image, ImageOps
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +41,13 @@ from tests.records.prose import VALUES  # noqa: E402
 
 PATIENCE = 400
 """Seconds after which a mutant that keeps the tests from ending counts as caught."""
+
+LIBRARIES = (
+    "torch torch.export torchvision sklearn.datasets sklearn.decomposition sklearn.metrics "
+    "papermill matplotlib.pyplot hiddenlayer torchviz tensorboardX visdom nbval.plugin psutil "
+    "requests yaml tensorboard.backend.event_processing.event_accumulator"
+)
+"""What the tests import and no mutant changes."""
 
 PARTS = {"helpers": 30, "chapters": 30, "outputs": 20, "prose": 20, "pictures": 10, "set-up": 20}
 """How many mutants of each part are planted."""
@@ -351,30 +363,50 @@ class Copy:
         self.shown = folder / "shown"
         self.red_before: dict[str, list[str]] = {}
 
-    def pytest(self, *arguments: str) -> subprocess.CompletedProcess:
-        plain = {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-        with subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=os.environ | plain | {"KEEP_SHOWN": str(self.shown)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        ) as process:
-            try:
-                output, _ = process.communicate(timeout=PATIENCE)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, 9)
-                return subprocess.CompletedProcess(command, 124, "it didn't end")
-        return subprocess.CompletedProcess(command, process.returncode, output)
+    def pytest(self, *arguments: str) -> tuple[int, str]:
+        """Run pytest in the copy; its status and what it printed.
+
+        In a fork of this process, which has the libraries at hand: that saves their import.
+        """
+        with tempfile.TemporaryFile() as printed:
+            child = os.fork()
+            if not child:
+                os.setsid()
+                os.dup2(printed.fileno(), 1)
+                os.dup2(printed.fileno(), 2)
+                os._exit(self._pytest_here(arguments))
+            end = time.monotonic() + PATIENCE
+            while os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+                if time.monotonic() > end:
+                    break
+                time.sleep(0.1)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)  # and whatever it started
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            printed.seek(0)
+            return status, printed.read().decode(errors="replace")
+
+    def _pytest_here(self, arguments: tuple[str, ...]) -> int:
+        os.chdir(self.folder)
+        os.environ |= {"PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
+        os.environ["KEEP_SHOWN"] = str(self.shown)
+        sys.dont_write_bytecode = True
+        for name in list(sys.modules):  # this checkout's own: the copy has others
+            if name.partition(".")[0] in ("tests", "helpers"):
+                del sys.modules[name]
+        sys.path[:] = [str(self.folder), *(p for p in sys.path if p not in (str(ROOT), ""))]
+        try:
+            status = int(pytest.main(["-q", "-p", "no:cacheprovider", *arguments]))
+        except BaseException:
+            status = 1
+        sys.stdout.flush()
+        return status
 
     def deselected(self, arguments: list[str]) -> list[str]:
         """Options that leave out what is red without any mutant, which proves nothing."""
         key = " ".join(arguments)
         if key not in self.red_before:
-            output = self.pytest(*arguments).stdout
+            _, output = self.pytest(*arguments)
             red = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output, re.M)
             for test in red:
                 print(f"    red without a mutant, left out: {test}", flush=True)
@@ -390,10 +422,10 @@ class Copy:
             left_out = self.deselected(arguments)
             mutant.plant(target)
             try:
-                result = self.pytest("-x", *left_out, *arguments)
+                status, _ = self.pytest("-x", *left_out, *arguments)
             finally:
                 target.write_bytes(before)
-            if result.returncode not in (0, 5):
+            if status not in (0, 5):
                 return True
         if part == "set-up":  # what `make lint` would say
             mutant.plant(target)
@@ -415,8 +447,8 @@ class Copy:
             options = ["--nbval-sanitize-with", "tests/nbval.cfg", "--nbval-kernel-name", "python3"]
             for path in sorted((self.folder / "notebooks").glob("*.ipynb")):
                 name = str(path.relative_to(self.folder))
-                result = self.pytest("--nbval", "-p", "tests.records.stored", *options, name)
-                print(f"    {name}: {result.stdout.strip().splitlines()[-1]}", flush=True)
+                _, output = self.pytest("--nbval", "-p", "tests.records.stored", *options, name)
+                print(f"    {name}: {output.strip().splitlines()[-1]}", flush=True)
         before = target.read_bytes()
         mutant.plant(target)
         try:
@@ -443,6 +475,8 @@ def main() -> None:
         "pictures": pictures,
         "set-up": set_up,
     }
+    for name in LIBRARIES.split() if not chosen.list else ():
+        importlib.import_module(name)
     table, survivors = [], []
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         copy = None if chosen.list else Copy(Path(folder).resolve())
