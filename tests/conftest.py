@@ -86,6 +86,11 @@ class ChapterRun:
         """The figures that a cell drew, and the values that it named."""
         return pickle.loads((self.notes / f"cell-{cell.execution_count}.pickle").read_bytes())
 
+    def axes(self, text: str) -> list[dict]:
+        """What the axes say of the last figure of the one cell that contains ``text``."""
+        (cell,) = (cell for cell in self.cells if text in cell.source)
+        return self.noted(cell)["figures"][-1][1]["axes"]
+
     def values(self, text: str) -> dict:
         """The plain values that the one cell that contains ``text`` named, by name."""
         (cell,) = (cell for cell in self.cells if text in cell.source)

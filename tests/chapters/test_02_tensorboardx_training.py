@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from sklearn.metrics import average_precision_score, confusion_matrix
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 from torch.utils.data import TensorDataset
@@ -128,6 +129,53 @@ def test_histograms_count_every_weight(events):
 def test_weights_move(events):
     first, *_, last = events.Histograms("fc.0.weight")
     assert last.histogram_value.sum_squares > 1.02 * first.histogram_value.sum_squares
+
+
+def drawn(axes):
+    """The numbers behind what is drawn in some axes: (kind, x, y) of each."""
+    return [(kind, x, y) for kind, _, _, _, x, y in axes["drawn"]]
+
+
+def test_the_curves_are_those_of_the_event_file(run, events):
+    axes = run.axes('left.plot(*curve("train/loss")')
+    for panel, tag in zip(axes, ("train/loss", "test/accuracy"), strict=True):
+        ((_, x, y),) = drawn(panel)
+        assert x.tolist() == [event.step for event in events.Scalars(tag)]
+        assert y.tolist() == [event.value for event in events.Scalars(tag)]
+    assert "loss" in axes[0]["title"]
+    assert "Accuracy" in axes[1]["title"]
+
+
+def test_the_two_histograms_are_the_first_and_the_last_of_fc_0(run, events):
+    (axes,) = run.axes("early and late in training")
+    first, *_, last = events.Histograms("fc.0.weight")
+    assert axes["legend"] == [f"step {event.step}" for event in (first, last)]
+    for (_, edges, density), event in zip(drawn(axes), (first, last), strict=True):
+        assert edges.tolist() == pytest.approx(event.histogram_value.bucket_limit)
+        assert (density * np.diff(edges)).sum() == pytest.approx(1)
+        counts = density * np.diff(edges) * event.histogram_value.num
+        assert counts == pytest.approx(event.histogram_value.bucket[1:], abs=1)
+
+
+def test_the_confusion_matrix_is_scikit_learns(run):
+    answers = run.values("logits = torch.cat(")["logits"].argmax(1)
+    axes = run.axes("ConfusionMatrixDisplay.from_predictions(")[0]
+    ((_, _, shown),) = drawn(axes)
+    truth = load_dataset().test.tensors[1]
+    assert np.array_equal(shown, confusion_matrix(truth, answers))
+    assert (axes["x"]["label"], axes["y"]["label"]) == ("answer", "true class")
+
+
+def test_the_highlighted_curves_are_of_the_best_and_the_worst_class(run):
+    logits, truth = run.values("logits = torch.cat(")["logits"], load_dataset().test.tensors[1]
+    shares = logits.softmax(1)
+    score = [average_precision_score(truth == digit, shares[:, digit]) for digit in range(10)]
+    chosen = sorted({int(np.argmax(score)), int(np.argmin(score))})
+    (axes,) = run.axes("average_precision_score(")
+    assert axes["legend"] == [f"{d}: average precision {score[d]:.3f}" for d in chosen]
+    for digit, (_, recall, precision) in enumerate(drawn(axes)):
+        area = -np.sum(np.diff(recall) * precision[:-1])  # the definition of average precision
+        assert area == pytest.approx(score[digit], abs=1e-6)
 
 
 def test_precision_recall_curves_are_of_their_digit(events):

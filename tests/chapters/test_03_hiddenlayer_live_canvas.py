@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 
 from helpers import hiddenlayer as hl
 from helpers.data import load_dataset, make_loader
@@ -132,6 +133,30 @@ def test_more_than_half_of_the_gradients_are_zero(history):
 def test_a_share_of_the_weights_never_moved(history):
     weights = history["hidden_weight"].data
     assert 0.15 < (weights[-1] == weights[0]).mean() < 0.45
+
+
+def test_the_last_canvas_of_the_training_shows_the_history(run, history):
+    loss, accuracy, weight = run.axes("pictures.append(canvas.png)")
+    for axes, name in ((loss, "train_loss"), (accuracy, "test_acc")):
+        ((_, label, _, _, x, y),) = axes["drawn"]
+        assert label == name
+        assert x.tolist() == [0, 1, 2, 3]
+        assert y.tolist() == history[name].data.tolist()
+        assert axes["title"] == f"{name}: {history[name].data[-1]:.4g}"
+    ((_, _, _, _, _, strip),) = weight["drawn"]
+    np.testing.assert_array_equal(strip[:, -128:], history["hidden_weight"].data[-1])
+    np.testing.assert_array_equal(strip[:, :128], history["hidden_weight"].data[-2])
+
+
+def test_the_confusion_canvas_shows_scikit_learns_matrix(run):
+    (axes,) = run.axes("ConfusionCanvas()")
+    values = run.values("ConfusionCanvas()")
+    truth = load_dataset().test.tensors[1]
+    ((_, _, _, _, _, shown),) = axes["drawn"]
+    assert shown == pytest.approx(confusion_matrix(truth, values["answer"], normalize="true"))
+    assert (axes["x"]["label"], axes["y"]["label"]) == ("answer", "true class")
+    right = (values["answer"] == truth).double().mean()
+    assert axes["title"] == f"test_images at step 60, {right:.1%} answered right"
 
 
 def test_animation_ends_with_the_picture_that_is_left(run, folder):
