@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit browser nbval notebooks screenshots bench constraints clean system
+.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench constraints clean system
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -35,11 +35,18 @@ browser: $(VENV)/.test  ## of these, run those that look at the pages in Chromiu
 	@$(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 nbval: $(VENV)/.test  ## run the chapters as they stand, and compare the stored outputs
-	@$(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 300 \
+	@$(PY) -m pytest --nbval --nbval-sanitize-with tests/nbval.cfg --nbval-cell-timeout 300 -p tests.records.stored \
 	  --nbval-kernel-name python3 notebooks
 
-notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored outputs
+notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored outputs and the records
 	@$(PY) tests/run_notebooks.py
+	@$(MAKE) --no-print-directory records
+
+records: $(VENV)/.test  ## renew the records of what the chapters say, after an intended change
+	@RENEW_RECORDS=1 $(PY) -m pytest -q tests/chapters/test_records.py tests/chapters/test_prose.py
+
+mutants: $(VENV)/.test  ## plant mistakes all over the course, and print the share that tests catch
+	@$(PY) tests/mutants.py $(MUTANTS)
 
 screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the chapters
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)

@@ -1,17 +1,24 @@
 """The list of packages, in its three places, says one thing."""
 
+import ast
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tomllib
-from importlib.metadata import distributions
+from importlib.metadata import distributions, packages_distributions
 from itertools import chain
 
+import nbformat
+import pytest
 import yaml
+from nbval.plugin import get_sanitize_patterns
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
+from helpers.visdom import page
 from tests.conftest import ROOT
 
 
@@ -51,6 +58,218 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
             (exact,) = pin.specifier
             assert exact.operator == "=="
             assert requirement.specifier.contains(exact.version), f"{text} against {pin}"
+
+
+def test_conda_gets_a_python_whose_visdom_builds():
+    """Visdom 0.2, for Python 3.11, builds with an older setuptools only, which pip wouldn't use."""
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (python,) = (item for item in environment["dependencies"] if str(item).startswith("python="))
+    there = {"python_version": python.removeprefix("python=")}
+    (visdom,) = (pin for pin in pins() if pin.name == "visdom" and pin.marker.evaluate(there))
+    (exact,) = visdom.specifier
+    assert Version(exact.version) >= Version("0.3")
+    assert environment["name"] == "seeing-pytorch"  # as the README activates it
+    assert environment["channels"] == ["conda-forge"]
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def test_only_releases_that_are_known_are_allowed():
+    """What is adapted release by release has an upper bound: the next may be another."""
+    allowed = {Requirement(text).name: Requirement(text).specifier for text in dependencies()}
+    assert [str(version) for version in allowed["hiddenlayer"]] == ["==0.3"]
+    releases = [Version(f"{release}.4") for release in page.PACKAGES]
+    assert all(release in allowed["visdom"] for release in releases)
+    newest = max(releases)
+    assert Version(f"{newest.major}.{newest.minor + 1}") not in allowed["visdom"]
+    assert Version(f"{newest.major + 1}.0") not in allowed["visdom"]
+    python = Requirement(f"python{project()['project']['requires-python']}").specifier
+    assert [f"3.{minor}" in python for minor in range(10, 16)] == [False, *[True] * 3, *[False] * 2]
+
+
+def dependencies():
+    own = project()["project"]
+    return [*own["dependencies"], *own["optional-dependencies"]["test"]]
+
+
+def imported(*folders):
+    """The names of the packages that Python files and chapters import."""
+    names = set()
+    for path in chain.from_iterable((ROOT / folder).rglob("*.*") for folder in folders):
+        if path.suffix == ".py":
+            sources = [path.read_text(encoding="utf-8")]
+        elif path.suffix == ".ipynb":
+            cells = nbformat.read(path, as_version=4).cells
+            sources = [cell.source for cell in cells if cell.cell_type == "code"]
+        else:
+            continue
+        for node in ast.walk(ast.parse("\n".join(sources))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.partition(".")[0])
+    return names - set(sys.stdlib_module_names) - {"helpers", "tests"}
+
+
+def declared(texts):
+    return {canonicalize_name(Requirement(text).name) for text in texts}
+
+
+def brought_by(names):
+    """The packages that bring these modules."""
+    known = packages_distributions()
+    return {canonicalize_name(known[name][0]) for name in names if name in known}
+
+
+PROGRAMS = {"jupyterlab", "ipython"}
+"""What the course needs without importing it."""
+
+TEST_PROGRAMS = {"jupyter-server-proxy", "nbconvert", "pytest-timeout", "ruff"}
+
+
+def test_what_the_course_imports_it_also_installs():
+    needed = brought_by(imported("helpers", "notebooks")) | PROGRAMS
+    assert needed <= declared(project()["project"]["dependencies"])
+
+
+def test_what_the_tests_import_they_also_install():
+    needed = brought_by(imported("tests")) | TEST_PROGRAMS
+    bench = project()["project"]["optional-dependencies"]["bench"]
+    assert needed <= declared([*dependencies(), *bench])
+
+
+def test_every_folder_of_helpers_is_installed():
+    tool = project()["tool"]["setuptools"]
+    folders = [path.parent for path in (ROOT / "helpers").rglob("__init__.py")]
+    names = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    assert set(tool["packages"]) == names
+    data = {p for p in (ROOT / "helpers").rglob("*.*") if p.suffix not in (".py", ".pyc")}
+    for path in data:
+        package = ".".join(path.parent.relative_to(ROOT).parts)
+        assert f"*{path.suffix}" in tool["package-data"][package], path
+
+
+def dry_run(target):
+    """What make would run, without setting anything up."""
+    command = ["make", "--dry-run", "--old-file=.venv/.test", "--old-file=.venv/.lab", target]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.replace("\\\n", " ")
+
+
+def test_make_test_checks_the_style_the_tests_and_the_stored_pages():
+    lines = [" ".join(line.split()) for line in dry_run("test").splitlines()]
+
+    def runs(*words):
+        return any(all(word in line.split() for word in words) for line in lines)
+
+    assert runs("ruff", "check", ".")
+    assert runs("ruff", "format", "--check", ".")
+    assert any(line.endswith("python -m pytest") for line in lines)
+    assert runs(
+        "pytest",
+        "--nbval",
+        "--nbval-sanitize-with",
+        "tests/nbval.cfg",
+        "--nbval-cell-timeout",
+        "-p",
+        "tests.records.stored",
+        "--nbval-kernel-name",
+        "python3",
+        "notebooks",
+    )
+    assert not any("--nbval-lax" in line for line in lines)
+
+
+def test_ci_runs_make_test():
+    script = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert script[0] == "#!/usr/bin/env bash"
+    assert "set -euo pipefail" in script
+    assert script[-1] == "make test"
+
+
+def test_nbval_blanks_addresses_and_ports_and_nothing_else():
+    text = (
+        "89.6% of all 2,000 images, step 315 of 315, rate 3e-04, (64, 128), run-1\n"
+        "<graphviz.graphs.Digraph at 0x7f3a00ff12b0> TensorBoardServer at http://127.0.0.1:40117/"
+    )
+    for pattern, replacement in get_sanitize_patterns((ROOT / "tests" / "nbval.cfg").read_text()):
+        text = re.sub(pattern, replacement, text)
+    assert text == (
+        "89.6% of all 2,000 images, step 315 of 315, rate 3e-04, (64, 128), run-1\n"
+        "<graphviz.graphs.Digraph at 0x...> TensorBoardServer at http://LOOPBACK/"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "phrases"),
+    [
+        ("lab", ["jupyterlab", "default_url=/lab/tree/notebooks"]),
+        ("browser", ["pytest tests/browser"]),
+        ("notebooks", ["tests/run_notebooks.py", "RENEW_RECORDS=1"]),
+        ("records", ["RENEW_RECORDS=1", "tests/chapters/test_records.py", "test_prose.py"]),
+        ("mutants", ["tests/mutants.py"]),
+        ("screenshots", ["PICTURES=", "/notebooks/images", "pytest tests/browser"]),
+        ("bench", ["tests/benchmarks/run.py"]),
+        (
+            "constraints",
+            [
+                "--upgrade-strategy eager",
+                "'setuptools<82'",
+                "--editable '.[bench,test]'",
+                "freeze --all --exclude-editable",
+                '; python_version < "3.12"',
+                "mv constraints.new constraints.txt",
+            ],
+        ),
+        ("clean", ["rm -rf .venv"]),
+    ],
+)
+def test_each_target_does_what_its_line_in_help_says(target, phrases):
+    commands = dry_run(target)
+    for phrase in phrases:
+        assert phrase in commands
+
+
+def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
+    """In an environment that isn't there yet."""
+    command = ["make", "--dry-run", "VENV=/nonexistent", "/nonexistent/.bench"]
+    commands = subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+    pip = "/nonexistent/bin/python -m pip install --quiet --constraint constraints.txt"
+    wanted = [
+        ".ci/system-packages",
+        "-m venv /nonexistent",
+        f"{pip} setuptools wheel",
+        f"{pip} --no-build-isolation --editable .\n",
+        "-m helpers.visdom",
+        "touch /nonexistent/.lab",
+        f"{pip} --no-build-isolation --editable '.[test]'",
+        "tests/browser/axe.py",
+        "touch /nonexistent/.test",
+        f"{pip} --no-build-isolation --editable '.[bench,test]'",
+        "touch /nonexistent/.bench",
+    ]
+    places = [commands.index(phrase) for phrase in wanted]
+    assert places == sorted(places)
+    assert commands.count("-m helpers.visdom") == 2
+
+
+def test_the_style_is_that_of_the_oldest_python():
+    ruff = project()["tool"]["ruff"]
+    assert ruff["target-version"] == "py311"
+    assert ruff["line-length"] == 100
+    assert {"E", "F", "W", "I", "UP", "B", "SIM", "RUF"} <= set(ruff["lint"]["select"])
+    assert ruff["lint"]["per-file-ignores"] == {"notebooks/*": ["E402", "B905"]}
+    assert ruff["lint"]["isort"]["known-first-party"] == ["helpers", "tests"]
+
+
+def test_pytest_takes_all_tests_and_none_for_ever():
+    options = project()["tool"]["pytest"]["ini_options"]
+    assert options["testpaths"] == ["tests"]
+    assert "--strict-markers" in options["addopts"]
+    assert 0 < options["timeout"] <= 600
 
 
 def test_what_is_installed_is_in_the_constraints():

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from tests.conftest import SHORT_PARAMETERS
+from tests.conftest import ROOT, SHORT_PARAMETERS
+from tests.records.pictures import likeness
 
 # The names that .ci/system-packages looks for.
 CHROMIUM_NAMES = (
@@ -46,6 +47,9 @@ SCALE = 2 if os.environ.get("PICTURES") else 1
 
 if SCALE == 2:
     SHORT_PARAMETERS.clear()  # pictures show the chapters at full length
+
+ALIKE = 0.8
+"""Likeness of a stored picture and the same page's now; of two panes it is less."""
 
 PICTURE_LIMIT = 300_000
 """Bytes of one stored picture."""
@@ -157,7 +161,7 @@ def take_picture(tmp_path):
 
     `make screenshots` sets the environment's PICTURES to the folder of the pictures that the
     README and the chapters show. Otherwise they go to a temporary folder, so that every test
-    run tries the taking of them.
+    run tries the taking of them, and the stored one must show the same thing.
     """
     folder = Path(os.environ.get("PICTURES", tmp_path))
 
@@ -169,6 +173,9 @@ def take_picture(tmp_path):
         # 256 colours, chosen for the picture, look the same and take a third of the bytes.
         image.quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
         assert path.stat().st_size < PICTURE_LIMIT, f"{name} has {path.stat().st_size} bytes"
+        with Image.open(ROOT / "notebooks" / "images" / path.name) as stored:
+            alike = likeness(stored, image)
+        assert alike > ALIKE, f"the stored {name} is of something else ({alike:.2f})"
         return path
 
     return take

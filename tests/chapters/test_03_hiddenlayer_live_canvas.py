@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from sklearn.metrics import confusion_matrix
 
 from helpers import hiddenlayer as hl
 from helpers.data import load_dataset, make_loader
-from helpers.model import ConvNet
+from tests.chapters import plain
 
 CHAPTER = "03_hiddenlayer_live_canvas"
 
@@ -36,7 +36,7 @@ def history(folder):
 @pytest.fixture(scope="module")
 def logged_steps(run):
     """The steps that the parameters imply: every log_every-th of each epoch."""
-    batches = len(make_loader(load_dataset().train, batch_size=128))
+    batches = len(make_loader(load_dataset().train, run.parameters["batch_size"]))
     every = run.parameters["log_every"]
     epochs = range(1, run.parameters["epochs"] + 1)
     return [(epoch, step) for epoch in epochs for step in range(every, batches + 1, every)]
@@ -80,7 +80,7 @@ def test_history_holds_exactly_the_logged_steps(history, logged_steps):
 
 def test_the_canvas_was_redrawn_once_for_each_log_entry(run, folder, logged_steps):
     printed = cell_with(run, "canvas.redraws").outputs[0].text
-    assert printed.startswith(f"{len(logged_steps)} pictures, the last at step 2:50\n")
+    assert printed.startswith(f"{len(logged_steps)} pictures, the last at step 2:60\n")
     assert Image.open(folder / "training.png").n_frames == len(logged_steps)
 
 
@@ -101,28 +101,14 @@ def test_it_learned(history):
     assert 0.6 < accuracies[-1] < 0.95
 
 
-def test_what_was_logged_is_what_a_bare_loop_gives(run, history, logged_steps):
-    torch.manual_seed(0)
-    model = ConvNet().to(memory_format=torch.channels_last)
-    loader = make_loader(load_dataset().train, seed=0)
-    optimizer = torch.optim.Adam(model.parameters(), lr=3e-4, fused=True)
-    losses, means, weights, gradients = [], [], [], []
-    for epoch in range(1, run.parameters["epochs"] + 1):
-        for step, (images, labels) in enumerate(loader, start=1):
-            loss = torch.nn.functional.cross_entropy(model(images), labels)
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-            if (epoch, step) in logged_steps:
-                means.append(np.mean(losses))
-                losses.clear()
-                weights.append(model.fc[2].weight.detach().numpy().copy())
-                gradients.append(model.fc[2].weight.grad.numpy().copy())
-    assert history["train_loss"].data == pytest.approx(means, rel=0.02)
+def test_what_was_logged_is_what_a_plain_loop_gives(run, history):
+    again = plain.of_run(run, each_epoch=True)
+    assert history["train_loss"].data == pytest.approx(again.means, rel=0.02)
+    assert history["test_acc"].data == pytest.approx(again.right, abs=0.01)
     assert history["hidden_weight"].data.shape == (4, 64, 128)
-    np.testing.assert_allclose(history["hidden_weight"].data, weights, atol=2e-3)
-    assert np.corrcoef(history["hidden_gradient"].data.ravel(), np.ravel(gradients))[0, 1] > 0.95
+    np.testing.assert_allclose(history["hidden_weight"].data, again.weights, atol=2e-3)
+    gradients = np.ravel(again.gradients)
+    assert np.corrcoef(history["hidden_gradient"].data.ravel(), gradients)[0, 1] > 0.95
 
 
 def test_the_weights_that_were_kept_differ_from_entry_to_entry(history):
@@ -138,6 +124,39 @@ def test_the_claim_about_weights_that_never_move_holds(run, history):
     assert (gradients[:, still] == 0).all()
     printed = cell_with(run, "never fire").outputs[0].text
     assert f"{still.sum()} white rows, {still.sum()} of them never fire" in printed
+
+
+def test_more_than_half_of_the_gradients_are_zero(history):
+    assert ((history["hidden_gradient"].data == 0).mean(axis=(1, 2)) > 0.5).all()
+
+
+def test_a_share_of_the_weights_never_moved(history):
+    weights = history["hidden_weight"].data
+    assert 0.15 < (weights[-1] == weights[0]).mean() < 0.45
+
+
+def test_the_last_canvas_of_the_training_shows_the_history(run, history):
+    loss, accuracy, weight = run.axes("pictures.append(canvas.png)")
+    for axes, name in ((loss, "train_loss"), (accuracy, "test_acc")):
+        ((_, label, _, _, x, y),) = axes["drawn"]
+        assert label == name
+        assert x.tolist() == [0, 1, 2, 3]
+        assert y.tolist() == history[name].data.tolist()
+        assert axes["title"] == f"{name}: {history[name].data[-1]:.4g}"
+    ((_, _, _, _, _, strip),) = weight["drawn"]
+    np.testing.assert_array_equal(strip[:, -128:], history["hidden_weight"].data[-1])
+    np.testing.assert_array_equal(strip[:, :128], history["hidden_weight"].data[-2])
+
+
+def test_the_confusion_canvas_shows_scikit_learns_matrix(run):
+    (axes,) = run.axes("ConfusionCanvas()")
+    values = run.values("ConfusionCanvas()")
+    truth = load_dataset().test.tensors[1]
+    ((_, _, _, _, _, shown),) = axes["drawn"]
+    assert shown == pytest.approx(confusion_matrix(truth, values["answer"], normalize="true"))
+    assert (axes["x"]["label"], axes["y"]["label"]) == ("answer", "true class")
+    right = (values["answer"] == truth).double().mean()
+    assert axes["title"] == f"test_images at step 60, {right:.1%} answered right"
 
 
 def test_animation_ends_with_the_picture_that_is_left(run, folder):

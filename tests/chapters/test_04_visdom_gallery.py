@@ -96,8 +96,8 @@ ENVIRONMENTS = {
     "training": ["confusion", "embedding", "live"],
     "gallery": ["bars", "boxes", "contour", "histogram", "mesh", "pie", "quiver", "surface"],
     "controls": ["chosen", "form"],
-    "rate-0.0002": ["loss"],
-    "rate-0.001": ["loss"],
+    "rate-0.00025": ["loss"],
+    "rate-0.00125": ["loss"],
     "main-fork": [win for win in MAIN if win != "stems"],
     "imported": ["heatmap"],
     "replayed": ["decay"],
@@ -186,8 +186,8 @@ def test_heatmap(plot, env):
 
 
 @pytest.fixture(scope="module")
-def batch(data):
-    return next(iter(make_loader(data.train, batch_size=128, seed=0)))
+def batch(data, run):
+    return next(iter(make_loader(data.train, batch_size=128, seed=run.parameters["seed"])))
 
 
 def test_one_image(window, picture, batch):
@@ -226,8 +226,9 @@ def test_text(window):
 
 
 def logged_steps(run):
-    batches = 63  # 8,000 images
-    return list(range(9, run.parameters["epochs"] * batches + 1, 9))
+    batches = -(-8000 // run.parameters["batch_size"])
+    every = run.parameters["log_every"]
+    return list(range(every, run.parameters["epochs"] * batches + 1, every))
 
 
 def test_live_lines_grew_to_the_end_and_show_learning(plot, run):
@@ -398,15 +399,16 @@ def test_form_and_the_image_that_it_chooses(window, picture, data):
     assert np.array_equal(picture("chosen", "controls")[..., 0], pixels)
 
 
-def test_the_two_runs_that_are_compared_share_their_title_and_their_steps(plot):
+def test_the_two_runs_that_are_compared_share_their_title_and_their_steps(plot, run):
     losses = {}
-    for env in ("rate-0.0002", "rate-0.001"):
+    for env in ("rate-0.00025", "rate-0.00125"):
         (trace,), layout = plot("loss", env, "Training loss")
         assert trace["name"] == "loss"
-        assert trace["x"] == list(range(9, 55, 9))
+        every = run.parameters["log_every"]
+        assert trace["x"] == list(range(every, 6 * every + 1, every))
         assert axis_titles(layout) == ("step", "cross-entropy (nats)")
         losses[env] = trace["y"]
-    assert losses["rate-0.001"][-1] < 0.6 * losses["rate-0.0002"][-1]
+    assert losses["rate-0.00125"][-1] < 0.6 * losses["rate-0.00025"][-1]
 
 
 def test_replayed_calls_are_the_recorded_ones(plot, run):

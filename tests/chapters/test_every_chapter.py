@@ -8,7 +8,8 @@ import nbformat
 import papermill
 import pytest
 
-from tests.conftest import CHAPTERS
+from tests.chapters import solutions
+from tests.conftest import CHAPTERS, SHORT_PARAMETERS, own_parameters
 from tests.markdown import pictures
 
 OPENING = ("What you'll do", "What you'll learn", "What you need", "How long it takes")
@@ -63,6 +64,31 @@ def test_parameters_are_one_tagged_cell_that_papermill_understands(path):
 
 
 @chapters
+def test_every_parameter_has_another_value_in_the_tests(path):
+    """So that the records and the tests see one that has no effect."""
+    own, short = own_parameters(path), SHORT_PARAMETERS.get(path.stem, {})
+    assert own.keys() == short.keys() | {"dataset", "output_dir"} & own.keys()
+    same = [name for name in short if short[name] == own[name]]
+    assert not same, f"give {same} other values in SHORT_PARAMETERS"
+
+
+@chapters
+def test_the_dataset_that_is_chosen_is_the_one_that_is_loaded(path, tmp_path):
+    """There is only one without a network: so one that doesn't exist, up to where it is loaded."""
+    cells = code_cells(read(path))
+    loading = [number for number, cell in enumerate(cells) if "load_dataset(" in cell.source]
+    assert bool(loading) == ("dataset" in own_parameters(path))
+    names = {"__name__": "chapter"}
+    for cell in cells[: loading[0]] if loading else []:
+        exec(cell.source, names)
+        if "parameters" in tags(cell):
+            names |= {"output_dir": str(tmp_path), "dataset": "none such"}
+    if loading:
+        with pytest.raises(ValueError, match="unknown dataset 'none such'"):
+            exec(cells[loading[0]].source, names)
+
+
+@chapters
 def test_opening_and_close(path):
     texts = markdown(read(path))
     number = int(path.stem[:2])
@@ -81,6 +107,16 @@ def test_every_exercise_has_a_folded_solution(path):
     solutions = [cell for cell in code_cells(notebook) if "solution" in tags(cell)]
     assert len(exercises) == len(solutions) >= 2
     assert all(cell.metadata.jupyter.source_hidden for cell in solutions)
+
+
+@chapters
+def test_every_solution_is_right(path, run_chapter):
+    """By a check of its own, in ``solutions.py``."""
+    run = run_chapter(path.stem)
+    for number, cell in enumerate(run.solutions, start=1):
+        name = f"check_{int(path.stem[:2])}_{number}"
+        assert hasattr(solutions, name), f"solution {number} of {path.stem} has no {name}"
+        getattr(solutions, name)(run, cell)
 
 
 @chapters

@@ -10,6 +10,7 @@ import websocket
 
 from helpers.visdom import ServerError, VisdomServer
 from helpers.visdom import server as server_module
+from helpers.visdom.process import PROBE
 from tests.helpers.conftest import links_of, other_web_server, process
 
 
@@ -93,3 +94,35 @@ def test_the_password_is_where_no_other_user_can_read_it(guarded):
         assert "pass word" not in " ".join(one.cmdline())
         assert "pass word" not in " ".join(one.environ().values())
     assert "pass word" not in guarded._repr_html_() + repr(guarded)
+
+
+def test_a_cookie_of_one_server_opens_no_other(guarded, tmp_path):
+    client = guarded.client()
+    user = {"username": client.username, "password": client.password}
+    browser = requests.Session()
+    assert browser.post(guarded.url, json=user).ok
+    assert browser.post(guarded.url + "env_state", data="{}").ok
+    with VisdomServer(tmp_path, login=("me", "pass word")) as other:
+        assert browser.post(other.url + "env_state", data="{}").status_code in (400, 401)
+
+
+def test_a_request_may_be_larger_than_100_megabytes(visdom):
+    reply = requests.post(visdom.url + "win_exists", data=PROBE + " " * 110_000_000)
+    assert (reply.status_code, reply.text) == (200, "false")
+
+
+def test_environments_are_compared_in_the_servers_folder_and_not_in_the_users_home(
+    tmp_path, monkeypatch
+):
+    home = tmp_path / "home"
+    (home / ".visdom").mkdir(parents=True)
+    (home / ".visdom" / "stranger.json").write_text('{"jsons": {}, "reload": {}}')
+    monkeypatch.setenv("HOME", str(home))
+    with VisdomServer(tmp_path / "environments") as server:
+        client = server.client()
+        for env in ("one", "other"):
+            client.text("hello", win="greeting", env=env)
+        page = requests.get(server.url + "compare/one+other")
+    assert page.ok
+    assert "stranger" not in page.text
+    assert "other" in page.text

@@ -1,0 +1,189 @@
+"""For each solution in the chapters, its truth computed another way.
+
+``check_2_1(run, cell)`` is for chapter 2's first: the chapter's run, and the solution's cell with
+its outputs. A solution without a check is red; so is one that has no result to hold against it.
+"""
+
+import json
+import re
+from collections import Counter
+
+import numpy as np
+import torch
+import torchvision
+from pytest import approx
+from sklearn.metrics import confusion_matrix
+from torch import nn
+
+from helpers import hiddenlayer as hl
+from helpers.data import load_dataset
+from helpers.model import ConvNet
+from tests.chapters import plain
+
+# ---- chapter 1 ----
+
+
+def shapes(model, layers, x):
+    """The output shape of each of some layers, in the order in which they finish."""
+    found = []
+    for layer in layers:
+        layer.register_forward_hook(lambda _, inputs, output: found.append(tuple(output.shape)))
+    model(x)
+    return found
+
+
+def check_1_1(run, cell):
+    model, x = ConvNet(), torch.zeros(1, 1, 28, 28)
+    conv1, conv2, fc, out = shapes(model, [model.conv1, model.conv2, model.fc, model.out], x)
+    flat = (1, int(np.prod(conv2)))
+    rows = dict(conv1=conv1, conv2=conv2, Flatten=flat, fc=fc, Linear=out)
+    assert run.printed(cell) == "".join(f"{name} {shape}\n" for name, shape in rows.items())
+
+
+def check_1_2(run, cell):
+    frozen = ConvNet()
+    for parameter in frozen.conv1.parameters():
+        parameter.requires_grad = False
+    output = frozen(torch.rand(1, 1, 28, 28))
+    seen, ahead = set(), [output.grad_fn]
+    while ahead:
+        if (node := ahead.pop()) and node not in seen:
+            seen.add(node)
+            ahead += [before for before, _ in node.next_functions]
+    count = Counter(node.name() for node in seen)
+    output.sum().backward()
+    names = [name for name, p in frozen.named_parameters() if p.grad is None]
+    first, *rows = run.printed(cell).splitlines()
+    assert first == str(names)
+    assert len(rows) == 4
+    for row in rows:
+        operation, number = row.split()
+        assert int(number) == count[f"{operation}Backward0"]
+
+
+def check_1_3(run, cell):
+    with torch.device("meta"):
+        model = torchvision.models.densenet121().eval()
+        x = torch.zeros(1, 3, 224, 224)
+    parts = [part for name, part in model.features.named_children() if "_" not in name]
+    blocks = [p for n, p in model.features.named_children() if n.startswith(("dense", "trans"))]
+    assert len(parts) >= len(blocks) == 7
+    rows = re.findall(r"^(\S+(?: \S+)?) +(\(.*\))$", run.printed(cell), re.M)
+    folded = [(kind, shape) for kind, shape in rows if kind in ("Dense block", "Transition")]
+    names = ["Dense block", "Transition"] * 3 + ["Dense block"]
+    truth = [str(shape) for shape in shapes(model, blocks, x)]
+    assert folded == list(zip(names, truth, strict=True))
+    assert rows[-1] == ("Linear", "(1, 1000)")
+    assert len(rows) == 16
+
+
+# ---- chapter 2 ----
+
+
+def check_2_1(run, cell):
+    batch = run.values("with tqdm(")
+    torch.manual_seed(run.parameters["seed"])
+    model = ConvNet()
+    nn.functional.cross_entropy(model(batch["images"]), batch["labels"]).backward()
+    said = dict(re.findall(r"^(\S+) +(\S+)$", run.printed(cell), re.M))
+    weights = {name: p.grad for name, p in model.named_parameters() if p.ndim > 1}
+    assert said.keys() == weights.keys()
+    for name, gradient in weights.items():
+        size = gradient.norm().item() / gradient.numel() ** 0.5
+        assert float(said[name]) == approx(size, rel=0.03)
+
+
+def forty_steps(run, rate, seed):
+    trained = plain.train(rate, seed, 40, run.parameters["batch_size"])
+    return plain.share_right(trained.model)
+
+
+def check_2_2(run, cell):
+    assert forty_steps(run, 1.0, run.parameters["seed"]) < 0.2
+    assert run.printed(cell) == "better than guessing one digit in five: False\n"
+
+
+def check_2_3(run, cell):
+    said = re.findall(r"^seed (\d+): accuracy ([\d.]+)$", run.printed(cell), re.M)
+    seed = run.parameters["seed"]
+    assert [int(number) for number, _ in said] == [seed, seed + 1, seed + 2]
+    for number, right in said:
+        truth = forty_steps(run, run.parameters["learning_rate"], int(number))
+        assert float(right) == approx(truth, abs=0.02)
+    assert run.values("chosen_seed = seed")["seed"] == seed  # as it was
+
+
+# ---- chapter 3 ----
+
+
+def check_3_1(run, cell):
+    history = hl.History()
+    history.load(run.output_dir / "run-1" / "history.pkl")
+    weights = history["hidden_weight"].data.astype(float)
+    way = np.linalg.norm((weights - weights[0]).reshape(len(weights), -1), axis=1)
+    ((_, figure),) = run.noted(cell)["figures"]
+    (axes,) = figure["axes"]
+    ((_, _, _, _, _, drawn),) = axes["drawn"]
+    assert drawn == approx(way / weights[0].size ** 0.5, rel=1e-4, abs=1e-9)
+    assert axes["x"]["ticks"] == [f"{epoch}:{step}" for epoch, step in history.steps]
+
+
+def check_3_2(run, cell):
+    model = plain.of_run(run, each_epoch=True).model
+    with torch.no_grad():
+        x = torch.cat(
+            [
+                model.conv2(model.conv1(images)).flatten(1)
+                for images in load_dataset().train.tensors[0].split(500)
+            ]
+        )
+        first = (model.fc[0].weight @ x.T + model.fc[0].bias[:, None]).clamp(min=0)
+        second = (model.fc[2].weight @ first + model.fc[2].bias[:, None]).clamp(min=0)
+    said = re.findall(r"fc\[\d\]: (\d+) of (\d+) neurons never fire", run.printed(cell))
+    assert len(said) == 2
+    for (silent, of), layer in zip(said, (first, second), strict=True):
+        assert int(of) == len(layer)
+        assert int(silent) == approx((layer.max(1).values == 0).sum().item(), abs=2)
+
+
+def check_3_3(run, cell):
+    answers = run.values("ConfusionCanvas()")["answers"]["test_images"].data[-1]
+    ((_, figure),) = run.noted(cell)["figures"]
+    (axes,) = figure["axes"]
+    bars = {color: sizes[:, 1].tolist() for _, _, color, _, _, sizes in axes["drawn"]}
+    truth = load_dataset().test.tensors[1].bincount().tolist()
+    assert bars == {"#0072b2": answers.T.sum(1).tolist(), "#9ec5e3": truth}
+    assert axes["legend"] == ["answers", "true images"]
+    assert (axes["x"]["label"], axes["y"]["label"]) == ("class", "test images")
+
+
+# ---- chapter 4 ----
+
+
+def check_4_1(run, cell):
+    saved = run.output_dir / "run-1" / "environments" / "gallery.json"
+    windows = json.loads(saved.read_text(encoding="utf-8"))["jsons"]
+    said = re.findall(r"^(\S+) +(\S+) +([\d.]+) kB$", run.printed(cell), re.M)
+    assert {name for name, _, _ in said} == windows.keys()
+    for name, kind, size in said:
+        window = windows[name]
+        assert kind == window["content"]["data"][0]["type"]
+        assert float(size) == approx(len(json.dumps(window)) / 1000, rel=0.02, abs=0.1)
+
+
+def check_4_2(run, cell):
+    folder = run.output_dir / "run-1" / "exercise"
+    kept = sorted(file.stem for file in folder.glob("*.json"))
+    assert kept == ["kept", "main"]
+    assert run.printed(cell) == f"{kept}\n"
+
+
+def check_4_3(run, cell):
+    answers = run.values("history = []")["history"][-1]
+    mistakes = confusion_matrix(load_dataset().test.tensors[1], answers)
+    np.fill_diagonal(mistakes, 0)
+    window = run.noted(cell)["windows"]["exercises", "mistakes"]
+    (trace,) = window["data"]
+    assert np.array_equal(trace["z"], mistakes)
+    assert trace["y"] == [f"is {digit}" for digit in range(10)]
+    assert trace["x"] == [f"taken for {digit}" for digit in range(10)]
