@@ -154,7 +154,7 @@ def learning_rate_too_high(recipe: Recipe) -> None:
     picture="weights",
     shows="histograms that have moved by a hair, while the gradients are in good health",
     signs=("weights hardly move",),
-    without=("weights untouched", "weights freeze"),
+    without=("weights untouched", "weights freeze", "gradient vanishes"),
     cure="Multiply it by ten until the loss falls within the first epoch.",
     cured="recipe.learning_rate = 0.05",
     confused_with={
