@@ -1,11 +1,11 @@
 """A patient's chart: what a training does, written into an event file, and read back.
 
-    with Chart("runs/mine", model, test) as chart:
-        for images, labels in loader:
-            ...                                      # forward, zero_grad, backward: your own
-            chart.log(images, labels, logits, loss)  # after backward(), before step()
-            optimizer.step()
-    record = read_chart("runs/mine")
+with Chart("runs/mine", model, test) as chart:
+    for images, labels in loader:
+        ...                                      # forward, zero_grad, backward: your own
+        chart.log(images, labels, logits, loss)  # after backward(), before step()
+        optimizer.step()
+record = read_chart("runs/mine")
 """
 
 import io
@@ -240,8 +240,9 @@ class Record(NamedTuple):
     """A chart that was read back.
 
     ``scalars`` gives steps and values, each float64 (S,), by tag. ``histograms`` gives, by tag and
-    step, edges (B + 1,) and counts (B,). ``batch`` gives pixels, uint8 (H, W, 3), and the ``labels``
-    as text, for "train" and for "test". ``confusion`` counts test images, int (true, answer).
+    step, edges (B + 1,) and counts (B,). ``batch`` gives pixels, uint8 (H, W, 3), and ``labels``
+    their classes as text, for "train" and for "test". ``confusion`` counts test images, int
+    (true class, answer).
     """
 
     name: str
@@ -258,7 +259,9 @@ class Record(NamedTuple):
 
     def layers(self) -> list[str]:
         """The names of the layers, from the input on."""
-        return [tag.removeprefix("gradient/") for tag in self.scalars if tag.startswith("gradient/")]
+        return [
+            tag.removeprefix("gradient/") for tag in self.scalars if tag.startswith("gradient/")
+        ]
 
 
 def read_chart(folder: Path | str) -> Record:

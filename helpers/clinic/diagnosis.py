@@ -12,7 +12,7 @@ from helpers.data import DATA_DIR
 
 CLINIC_DIR = DATA_DIR / "clinic"
 LETTERS = [illness.patient for illness in ILLNESSES]
-NAMES = sorted({illness.name for illness in ILLNESSES} - {"healthy"}) + ["healthy"]
+NAMES = [*sorted({illness.name for illness in ILLNESSES} - {"healthy"}), "healthy"]
 """What ``diagnose`` understands."""
 
 OPEN = ("", "...", "?")

@@ -8,7 +8,6 @@ from IPython.display import Image
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-
 from PIL import Image as Pillow
 
 from helpers.clinic.chart import Record
@@ -28,7 +27,14 @@ def draw_chart(record: Record, title: str | None = None) -> Figure:
     figure = Figure((16, 7.4), dpi=80)
     figure.suptitle(title or f"Patient {record.name}", fontsize=16, fontweight="bold")
     # Fixed places: a layout that looks for room draws everything several times.
-    places = {"left": 0.055, "right": 0.99, "bottom": 0.07, "top": 0.89, "wspace": 0.26, "hspace": 0.35}
+    places = {
+        "left": 0.055,
+        "right": 0.99,
+        "bottom": 0.07,
+        "top": 0.89,
+        "wspace": 0.26,
+        "hspace": 0.35,
+    }
     (loss, accuracy, norms, silent), (weights, sizes, batch, confusion) = figure.subplots(
         2, 4, gridspec_kw=places
     )
@@ -46,7 +52,7 @@ def draw_chart(record: Record, title: str | None = None) -> Figure:
 def draw_pair(draw: Callable[[Axes, Record], None], healthy: Record, sick: Record) -> Figure:
     """One picture, which one of this file's functions draws, of two charts side by side."""
     figure = Figure((10, 3.9), dpi=80)
-    axes = figure.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.99, "wspace": 0.22})
+    axes = figure.subplots(1, 2, gridspec_kw={"left": 0.08, "right": 0.97, "wspace": 0.24})
     figure.subplots_adjust(bottom=0.13, top=0.84)
     for ax, record in zip(axes, (healthy, sick), strict=True):
         draw(ax, record)
@@ -58,7 +64,7 @@ def draw_treatment(before: Record, after: Record) -> Figure:
     """Loss and accuracy on the test images, before and after, over each other."""
     figure = Figure((10, 3.9), dpi=80)
     loss, accuracy = figure.subplots(1, 2)
-    figure.subplots_adjust(left=0.08, right=0.99, bottom=0.13, top=0.82, wspace=0.22)
+    figure.subplots_adjust(left=0.08, right=0.97, bottom=0.13, top=0.82, wspace=0.24)
     for record, word, color, style in (
         (before, "before", GREY, "--"),
         (after, "after", TRAINING, "-"),
@@ -67,6 +73,7 @@ def draw_treatment(before: Record, after: Record) -> Figure:
             steps, values = record.scalars[tag]
             ax.plot(steps, _shown(values), style, color=color, label=word, linewidth=2)
     loss.set(title="Training loss", ylabel="cross-entropy (nats)", yscale="log")
+    loss.yaxis.set_major_formatter(_plain)
     accuracy.set(title="Accuracy on the test images", ylabel="share right", ylim=(0, 1.02))
     for ax in (loss, accuracy):
         _over_steps(ax, before if before.last_step > after.last_step else after)
@@ -123,7 +130,8 @@ def draw_gradient_norms(ax: Axes, record: Record) -> None:
     ax.set(title="Norm of each layer's gradient", ylabel="norm", yscale="log")
     ax.yaxis.set_major_formatter(_plain)
     low, high = ax.get_ylim()
-    ax.set_ylim(min(low, 1e-3), max(high, 10))
+    room = 1e-4 if len(layers) > 6 else 1  # for a long legend, below the lines
+    ax.set_ylim(min(low * room, 1e-3), max(high, 10))
     _over_steps(ax, record)
     ax.legend(fontsize=8, ncols=1 + len(layers) // 6, loc="lower left")
 
@@ -169,8 +177,10 @@ def _draw_ridges(ax: Axes, record: Record, prefix: str, in_units_of_the_first: b
         note, shapes = "", [(last, True), (first, False)]
         if max(moments) < record.last_step:
             note, shapes = "none at the end", shapes[1:]
-        elif np.abs(last[0] / unit).max() > 2 * limits[1] and in_units_of_the_first:
-            note = f"up to {np.abs(last[0] / unit).max():.2g}"
+        elif in_units_of_the_first and np.abs(last[0]).max() / unit > 2 * limits[1]:
+            note = f"up to {np.abs(last[0]).max() / unit:,.3g}"
+        elif not in_units_of_the_first and last[0].max() < limits[0]:
+            note = f"below {limits[0]:g}"
         ax.text(0.98, baseline + 0.6, note, ha="right", transform=ax.get_yaxis_transform())
         for (edges, counts), filled in shapes:
             density = counts / np.diff(edges)
@@ -179,8 +189,9 @@ def _draw_ridges(ax: Axes, record: Record, prefix: str, in_units_of_the_first: b
                 edges / unit,
                 baseline=baseline,
                 fill=filled,
-                color=color if filled else "black",
-                alpha=0.6 if filled else 1,
+                facecolor=(*color[:3], 0.6),
+                edgecolor=color if filled else "black",
+                linewidth=1,  # without which a needle is nothing
             )
     ax.set_yticks([-place for place in range(len(layers))], layers)
     ax.set(xlim=limits, ylim=(-len(layers) + 0.9, 1))

@@ -88,7 +88,6 @@ def healthy(recipe: Recipe) -> None:
     without=(
         "perfect in training",
         "better in the test",
-        "jumps",
         "floor",
         "counts differ",
         "no gradient",
@@ -162,8 +161,8 @@ def learning_rate_too_high(recipe: Recipe) -> None:
         "spread, and {train_accuracy:.0%} right is more than guessing.",
         "scheduler stepped each batch": "Here the loss goes on falling to the end, slowly as it "
         "does; a learning rate that was used up leaves it flat.",
-        "vanishing gradients": "The gradients are all there, from the first layer to the last. They "
-        "are only multiplied by too little.",
+        "vanishing gradients": "The gradients are all there, from the first layer to the last. "
+        "They are only multiplied by too little.",
     },
 )
 def learning_rate_too_low(recipe: Recipe) -> None:
@@ -181,8 +180,8 @@ def learning_rate_too_low(recipe: Recipe) -> None:
     cure="Call optimizer.zero_grad() before each backward().",
     cured="recipe.zero_grad = True",
     confused_with={
-        "learning rate far too high": "That would blow up within a few steps. Here it takes dozens, "
-        "since each step's gradient is added to those before it.",
+        "learning rate far too high": "That would blow up within a few steps. Here it takes "
+        "dozens, since each step's gradient is added to those before it.",
         "learning rate too high": "With a high rate the gradient rises and falls. Here it only "
         "rises, to {growth:,.0f} times the first.",
         "exploding gradients": "The first gradients are ordinary, and so is the first loss, "
@@ -279,8 +278,8 @@ def images_not_scaled(recipe: Recipe) -> None:
     cure="Look at the images with the largest losses, and mend their labels.",
     cured="pass  # the labels as they were",
     confused_with={
-        "healthy": "{train_accuracy:.0%} in training is far behind {test_accuracy:.0%} in the test. "
-        "Read the labels in the batch.",
+        "healthy": "{train_accuracy:.0%} in training is far behind {test_accuracy:.0%} in the "
+        "test. Read the labels in the batch.",
         "learning rate too low": "The test accuracy, {test_accuracy:.0%}, says that it has learned "
         "enough. What it can't learn are labels that are wrong.",
         "evaluated in training mode": "That would lower the test accuracy. Here it is the training "
@@ -448,8 +447,8 @@ def softmax_applied_twice(recipe: Recipe) -> None:
     confused_with={
         "healthy": "The test images are answered differently each time, by up to {recount:.1%}. A "
         "network that is only asked has no reason to throw dice.",
-        "overfitting": "Training and test aren't far apart. What is wrong is the counting: it gives "
-        "another number the second time.",
+        "overfitting": "Training and test aren't far apart. What is wrong is the counting: it "
+        "gives another number the second time.",
     },
 )
 def evaluated_in_training_mode(recipe: Recipe) -> None:
@@ -509,9 +508,10 @@ def overfitting(recipe: Recipe) -> None:
     cure="Get more images of it, draw them more often, or weight their loss.",
     cured="pass  # all the fours",
     confused_with={
-        "overfitting": "Every class but {worst_class} is answered well. Overfitting doesn't choose.",
-        "test images prepared otherwise": "Then all classes would suffer. It is {worst_class} alone, "
-        "with {worst_recall:.0%} right.",
+        "overfitting": "Every class but {worst_class} is answered well. Overfitting doesn't "
+        "choose.",
+        "test images prepared otherwise": "Then all classes would suffer. It is {worst_class} "
+        "alone, with {worst_recall:.0%} right.",
         "healthy": "{test_accuracy:.0%} looks well enough, but look at the row of {worst_class}.",
     },
 )
@@ -533,8 +533,8 @@ def one_class_nearly_missing(recipe: Recipe) -> None:
     confused_with={
         "vanishing gradients": "At step 0 they are well, {depth_ratio:.1g} from the last layer to "
         "the first. They vanish later, because the weights do.",
-        "learning rate too high": "No unit is killed by a leap: the weights shrink step by step, to "
-        "{shrunk_to:.0e} of their spread.",
+        "learning rate too high": "No unit is killed by a leap: the weights shrink step by step, "
+        "to {shrunk_to:.0e} of their spread.",
         "dead ReLUs": "The layer with most silent units had {silent_first:.0%} of them at step 0. "
         "The weights went first.",
     },
@@ -556,8 +556,8 @@ def weight_decay_far_too_large(recipe: Recipe) -> None:
     confused_with={
         "learning rate too low": "In the first steps it learned as fast as a healthy one. Then the "
         "weights froze; a low rate never stops.",
-        "softmax applied twice": "The accuracy, {test_accuracy:.0%}, is as low as the loss is high; "
-        "a floor would leave the answers right. Here everything stands still.",
+        "softmax applied twice": "The accuracy, {test_accuracy:.0%}, is as low as the loss is "
+        "high; a floor would leave the answers right. Here everything stands still.",
         "optimizer holds another network": "The weights did move in the first steps.",
     },
 )

@@ -23,7 +23,6 @@ def measure(record: Record) -> Measures:
     again_steps, again = record.scalars["accuracy/test_counted_again"]
     same_moment = test_accuracy[np.isin(test_steps, again_steps)]
     bad = loss_steps[~np.isfinite(losses)]
-    later = losses[loss_steps >= 20]
     recall = record.confusion.diagonal() / record.confusion.sum(1).clip(1)
     worst, second = np.sort(recall)[:2]
     return {
@@ -31,7 +30,6 @@ def measure(record: Record) -> Measures:
         "early_loss": losses[(loss_steps <= 5) & np.isfinite(losses)].max(),
         "last_loss": losses[-3:].mean(),
         "last_test_loss": test_loss[-1],
-        "jump": (later - np.minimum.accumulate(later)).max(initial=0),
         "bad_step": bad[0] if len(bad) else math.inf,
         "train_accuracy": record.scalars["accuracy/train"][1][-3:].mean(),
         "test_accuracy": test_accuracy[-1],
@@ -152,12 +150,6 @@ SIGNS = {
         "Within the first five steps the loss reaches {early_loss:.0e}.",
         "In the first five steps the loss stays below {early_loss:.3g}.",
     ),
-    "jumps": Sign(
-        "loss",
-        lambda m: m["jump"] > 0.15,
-        "After step 20 the training loss climbs as much as {jump:.2g} above where it had been.",
-        "After step 20 the training loss never climbs more than {jump:.2g} above where it had been.",
-    ),
     "floor": Sign(
         "loss",
         lambda m: m["last_test_loss"] > 1.4 and m["test_accuracy"] > 0.6,
@@ -175,8 +167,8 @@ SIGNS = {
     "gap": Sign(
         "accuracy",
         lambda m: m["train_accuracy"] - m["test_accuracy"] > 0.09,
-        "{train_accuracy:.0%} of the training images are right, but only {test_accuracy:.0%} of the "
-        "test images.",
+        "{train_accuracy:.0%} of the training images are right, but only {test_accuracy:.0%} of "
+        "the test images.",
         "Training images ({train_accuracy:.0%} right) and test images ({test_accuracy:.0%}) aren't "
         "far apart.",
     ),
@@ -191,8 +183,8 @@ SIGNS = {
     "too good": Sign(
         "accuracy",
         lambda m: m["test_accuracy"] > 0.98,
-        "{test_accuracy:.1%} of the test images right after 2,000 training images: nobody does that "
-        "honestly.",
+        "{test_accuracy:.1%} of the test images right after 2,000 training images: nobody does "
+        "that honestly.",
         "{test_accuracy:.0%} of the test images right is what 2,000 training images can give.",
     ),
     "counts differ": Sign(
@@ -250,8 +242,8 @@ SIGNS = {
     "weights freeze": Sign(
         "weights",
         lambda m: m["moved_early"] > 0 and m["moved_late"] == 0,
-        "The weights moved in the first steps, but from step 100 on their histograms are the same to "
-        "the last digit.",
+        "The weights moved in the first steps, but from step 100 on their histograms are the same "
+        "to the last digit.",
         "The weights don't freeze on the way.",
     ),
     "weights collapse": Sign(
@@ -283,8 +275,8 @@ SIGNS = {
     "one class lost": Sign(
         "confusion",
         lambda m: m["worst_recall"] < 0.5 and m["second_recall"] > 0.7,
-        "Of class {worst_class} only {worst_recall:.0%} are answered right, of every other class at "
-        "least {second_recall:.0%}.",
+        "Of class {worst_class} only {worst_recall:.0%} are answered right, of every other class "
+        "at least {second_recall:.0%}.",
         "No class alone is lost: the worst, {worst_class}, has {worst_recall:.0%} right, the next "
         "{second_recall:.0%}.",
     ),

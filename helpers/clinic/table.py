@@ -5,7 +5,17 @@ from itertools import groupby
 
 from matplotlib.figure import Figure
 
-from helpers.clinic.illnesses import ILLNESSES, STUCK, HUGE, SLOW, GAP, NOISY, TOO_GOOD, WELL, Illness
+from helpers.clinic.illnesses import (
+    GAP,
+    HUGE,
+    ILLNESSES,
+    NOISY,
+    SLOW,
+    STUCK,
+    TOO_GOOD,
+    WELL,
+    Illness,
+)
 
 ORDER = (HUGE, STUCK, SLOW, GAP, NOISY, TOO_GOOD, WELL)
 HEAD = ("What you see first", "Suspect", "The picture that decides, and what it shows", "Cure")
