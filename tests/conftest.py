@@ -21,6 +21,7 @@ SHORT_PARAMETERS = {
     "02_tensorboardx_training": {"epochs": 2, "log_every": 20},
     "03_hiddenlayer_live_canvas": {"epochs": 2, "log_every": 25},
     "04_visdom_gallery": {"epochs": 1},
+    "05_clinic": {"epochs": 2, "seed": 1},
 }
 """What shortens a chapter; one that isn't named here runs with its own values."""
 

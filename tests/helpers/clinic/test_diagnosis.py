@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from helpers.clinic import ILLNESSES, LETTERS, NAMES, diagnose, patient, suspects
-from helpers.clinic.signs import SIGNS, measure, signs_of
+from helpers.clinic.signs import measure, signs_of
 from tests.helpers.clinic import measured
 
 BY_LETTER = {illness.patient: illness for illness in ILLNESSES}
@@ -46,11 +46,6 @@ def test_no_other_patient_shows_that_set_of_symptoms(ill):
         if BY_LETTER[row["patient"]].name != illness.name and illness.name in suspects(row)
     ]
     assert strangers == []
-
-
-def test_every_sign_is_of_use():
-    used = {sign for illness in ILLNESSES for sign in (*illness.signs, *illness.without)}
-    assert used == SIGNS.keys()
 
 
 @pytest.mark.parametrize("letter", LETTERS)

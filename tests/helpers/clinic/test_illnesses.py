@@ -20,6 +20,7 @@ from helpers.clinic import (
 from helpers.clinic import illnesses as the_list
 from helpers.clinic.signs import SIGNS, measure
 from tests.helpers.clinic import measured
+from tests.helpers.clinic.recipes import describe
 
 BY_LETTER = {illness.patient: illness for illness in ILLNESSES}
 each = pytest.mark.parametrize("illness", ILLNESSES, ids=lambda illness: illness.name)
@@ -65,25 +66,6 @@ def test_ill_lines_are_the_code_that_makes_it_ill(illness):
     assert describe(recipe) == describe(ill_recipe(illness, seed=3))
 
 
-def describe(recipe):
-    """A recipe as plain values that can be compared."""
-    parts = {name: value for name, value in vars(recipe).items() if name != "optimized"}
-    parts["optimizes its model"] = recipe.optimized is recipe.model
-    parts["weights"] = [p.double().sum().item() for p in recipe.model.parameters()]
-    parts["model"] = repr(recipe.model)
-    return {
-        name: (tuple(value.shape), value.double().sum().item(), value.flatten()[::97].tolist())
-        if isinstance(value, torch.Tensor)
-        else value
-        for name, value in parts.items()
-    }
-
-
-def test_a_recipe_is_the_same_for_the_same_seed():
-    assert describe(Recipe(seed=1)) == describe(Recipe(seed=1))
-    assert describe(Recipe(seed=1)) != describe(Recipe(seed=2))
-
-
 @each
 def test_an_illness_changes_a_recipe_and_its_cure_takes_that_back(illness):
     healthy = describe(Recipe())
@@ -109,7 +91,7 @@ def test_recordings_are_small_and_nothing_but_event_files():
     assert folders == {*BY_LETTER, "lessons"}
 
 
-@pytest.mark.parametrize("letter", ["K", "T"])
+@pytest.mark.parametrize("letter", ["J", "K"])
 def test_what_is_measured_is_what_the_code_gives(letter, tmp_path):
     """Two of the calmer ones, trained again: what is rounded differently doesn't grow in them."""
     (stored,) = (
