@@ -106,11 +106,13 @@ class Chart:
         """Log the end: a last entry, histograms, and which class was taken for which."""
         if self._file is None:
             return
-        if self.step:
-            self._log_entry(last=True)
-            self._log_histograms()
-        self._file.close()
-        self._file = None
+        try:
+            if self.step:
+                self._log_entry(last=True)
+                self._log_histograms()
+        finally:  # what was logged before is kept, whatever is wrong with the model now
+            self._file.close()
+            self._file = None
 
     def __enter__(self) -> Self:
         return self
@@ -151,6 +153,7 @@ class Chart:
 
             return hook
 
+        device = next(self.model.parameters()).device
         modules = dict(self.model.named_modules())
         relus = {name: module for name, module in modules.items() if isinstance(module, nn.ReLU)}
         hooks = [module.register_forward_hook(watch(name)) for name, module in relus.items()]
@@ -159,7 +162,7 @@ class Chart:
             self.model.eval()
         try:
             with torch.inference_mode():
-                logits = [self.model(images) for images in self.test_images.split(125)]
+                logits = [self.model(part.to(device)) for part in self.test_images.split(125)]
         finally:
             for module, mode in modes.items():
                 module.training = mode

@@ -578,5 +578,6 @@ def ill_recipe(illness: Illness, seed: int = 0) -> Recipe:
 def cured_recipe(illness: Illness, seed: int = 0) -> Recipe:
     """The same recipe with ``illness.cured`` in place of that change."""
     recipe = Recipe(seed)
+    # A line of code, since it is what a reader types; it comes from the list above.
     exec(illness.cured, globals() | {"recipe": recipe})
     return recipe

@@ -188,6 +188,24 @@ def test_what_was_logged_before_an_error_is_kept(tmp_path):
     assert read_chart(tmp_path).last_step == 13
 
 
+def test_a_model_that_breaks_takes_nothing_with_it(tmp_path):
+    class Breaks(nn.Identity):
+        broken = False
+
+        def forward(self, x):
+            if self.broken:
+                raise RuntimeError("the model broke")
+            return x
+
+    model = nn.Sequential(*network(), Breaks())
+    with pytest.raises(RuntimeError, match="the model broke"), Chart(tmp_path, model, TEST) as c:
+        for number, what in enumerate(steps(model, 24)):
+            c.log(*what)
+            model[-1].broken = number == 7
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert [event.step for event in events.Scalars("loss/train")] == [0, 1, 2, 3, 5]
+
+
 def test_a_chart_without_images_has_everything_else(tmp_path):
     model = network()
     with Chart(tmp_path, model[1:], TensorDataset(torch.rand(9, 16), torch.zeros(9).long())) as c:
