@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench constraints clean system
+.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench constraints clean system clinic
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ mutants: $(VENV)/.test  ## plant mistakes all over the course, and print the sha
 
 screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the chapters
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
+
+clinic: $(VENV)/.lab  ## record chapter 5's patients again, and measure them (some 15 minutes)
+	@$(PY) data/build_clinic.py
 
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py

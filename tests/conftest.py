@@ -43,6 +43,7 @@ SHORT_PARAMETERS = {
         "log_every": 10,
         "seed": 1,
     },
+    "05_clinic": {"epochs": 2, "seed": 1},
 }
 """What shortens a chapter. No value is the chapter's own, so that one without effect shows.
 
