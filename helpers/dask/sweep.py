@@ -24,6 +24,8 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 from torch.utils.data import TensorDataset
 
+from helpers import data as data_module
+from helpers import model
 from helpers.dask.connect import ClusterError, versions
 from helpers.data import ImageData
 
@@ -80,8 +82,8 @@ class Sweep:
     they come first. A failed run isn't finished. ``runs`` that a dying worker had are done by
     another.
 
-    ``finished`` lists what has come so far, ``left`` counts the runs that haven't, ``running``
-    those that workers are busy with.
+    ``already`` lists the runs that were there, ``finished`` what has come so far; ``left`` counts
+    the runs that haven't, ``running`` those that workers are busy with.
 
     Raises ValueError if two runs have the same settings or one can't name a folder, OSError if
     ``folder`` can't be written, and, while iterating, ClusterError if the scheduler is lost.
@@ -102,11 +104,14 @@ class Sweep:
             if names.count(name) > 1:
                 raise ValueError(f"two runs have the same settings: {name}")
         packed = _pack(data)
-        self._code = _digest(inspect.getsource(train), versions()["the course"], packed)
+        # What a result depends on, beside its settings.
+        self._code = _digest(*map(inspect.getsource, (train, model, data_module)), packed)
         self._client, self._train, self._packed = client, train, packed
         self._futures: dict[Future, dict] = {}
         self._runs = runs
         self.folder.mkdir(parents=True, exist_ok=True)
+        stored = [read_run(self.folder / name, self._code) for name in names]
+        self.already = [run for run in stored if run and run.status != "failed"]
 
     @property
     def left(self) -> int:
@@ -126,16 +131,15 @@ class Sweep:
         self._futures.clear()
 
     def __iter__(self) -> Iterator[Run]:
-        missing = []
-        for settings in self._runs:
-            run = read_run(self.folder / run_name(settings), self._code)
-            if run is None or run.status == "failed":
-                missing.append(settings)
-            else:
-                self.finished.append(run)
-                yield run
+        there = [run.settings for run in self.already]
+        missing = [settings for settings in self._runs if settings not in there]
         if missing:
             self._submit(missing)
+        for run in self.already:
+            self.finished.append(run)
+            yield run
+        if not missing:
+            return
         for future in as_completed(list(self._futures), loop=self._client.loop):
             settings = self._futures.pop(future)
             answer = self._answer(future)
@@ -309,7 +313,8 @@ def _unpack(packed: bytes) -> ImageData | None:
     head, content = zlib.decompress(packed).split(b"\n", 1)
     shapes, classes = json.loads(head)
     content = torch.frombuffer(bytearray(content), dtype=torch.uint8)
-    parts = [p.reshape(s) for p, s in zip(content.split(list(map(math.prod, shapes))), shapes)]
+    flat = content.split(list(map(math.prod, shapes)))
+    parts = [pixels.reshape(shape) for pixels, shape in zip(flat, shapes, strict=True)]
     datasets = [
         TensorDataset(images.float().div_(255), labels.long())
         for images, labels in (parts[:2], parts[2:])
