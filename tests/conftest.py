@@ -21,6 +21,7 @@ SHORT_PARAMETERS = {
     "02_tensorboardx_training": {"epochs": 2, "log_every": 20},
     "03_hiddenlayer_live_canvas": {"epochs": 2, "log_every": 25},
     "04_visdom_gallery": {"epochs": 1},
+    "06_many_runs": {"learning_rates": [3e-3, 1e-2], "batch_sizes": [128], "seeds": 2},
 }
 """What shortens a chapter; one that isn't named here runs with its own values."""
 

@@ -41,7 +41,8 @@ class Run:
     ``status`` is "done", "diverged" (a metric isn't finite) or "failed" (it raised ``error``, or
     its worker died again and again). ``metrics`` is what the training returned. ``folder`` holds
     its event file. ``started`` is in seconds since 1970 by the clock of the ``worker``, whose
-    address that is; ``seconds`` is how long it took there.
+    address that is; ``seconds`` is how long it took there, and ``cpu_seconds`` how much of that the
+    processor worked for it.
     """
 
     settings: dict[str, int | float | str | bool]
@@ -51,6 +52,7 @@ class Run:
     worker: str
     started: float
     seconds: float
+    cpu_seconds: float
     folder: Path
 
     @property
@@ -111,7 +113,11 @@ class Sweep:
         self._runs = runs
         self.folder.mkdir(parents=True, exist_ok=True)
         stored = [read_run(self.folder / name, self._code) for name in names]
-        self.already = [run for run in stored if run and run.status != "failed"]
+        self.already = [
+            run
+            for run, settings in zip(stored, runs, strict=True)
+            if run and run.status != "failed" and run.settings == settings
+        ]
 
     @property
     def left(self) -> int:
@@ -175,16 +181,22 @@ class Sweep:
         if error is None:
             return future.result()
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        nothing = {"metrics": {}, "worker": "", "started": 0.0, "seconds": 0.0, "files": {}}
-        return nothing | {"status": "failed", "error": reason}
+        times = {"started": 0.0, "seconds": 0.0, "cpu_seconds": 0.0}
+        failure = {"status": "failed", "error": reason, "metrics": {}, "worker": "", "files": {}}
+        return failure | times
 
 
 def train_one(train: Train, settings: dict, data: ImageData | None, expected: dict) -> dict:
     """One run, in a worker: what it came to, and the bytes of the files that it wrote."""
     torch.set_num_threads(1)  # the same sums in the same order on every worker
     status, metrics, error = "done", {}, ""
-    started = time.time()
-    with tempfile.TemporaryDirectory() as folder:
+    started, cpu_started = time.time(), time.process_time()
+    try:
+        worker = get_worker()
+        address, place = worker.address, worker.local_directory  # removed if the worker dies
+    except ValueError:
+        address, place = "", None  # not in a worker
+    with tempfile.TemporaryDirectory(dir=place) as folder:
         with SummaryWriter(folder) as writer:
             try:
                 if versions() != expected:
@@ -204,9 +216,10 @@ def train_one(train: Train, settings: dict, data: ImageData | None, expected: di
         "status": status,
         "metrics": metrics,
         "error": error,
-        "worker": _worker_address(),
+        "worker": address,
         "started": started,
         "seconds": time.time() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
         "files": files,
     }
 
@@ -227,12 +240,12 @@ def read_run(folder: Path, code: str | None = None) -> Run | None:
     """The run in a folder; None if there is none, or if ``code`` isn't what it was made with."""
     try:
         stored = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if code not in (None, stored.pop("code")):
-        return None
-    stored["metrics"] = {name: float(value) for name, value in stored["metrics"].items()}
-    return Run(**stored, folder=folder)
+        if code not in (None, stored.pop("code")):
+            return None
+        stored["metrics"] = {name: float(value) for name, value in stored["metrics"].items()}
+        return Run(**stored, folder=folder)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None  # not there, or damaged
 
 
 def _write_run(folder: Path, settings: dict, answer: dict, code: str) -> Run:
@@ -275,13 +288,6 @@ def _log_hparams(writer: SummaryWriter, settings: dict, metrics: dict[str, float
         writer.file_writer.add_summary(summary)
     for tag, value in finals.items():
         writer.add_scalar(tag, value)
-
-
-def _worker_address() -> str:
-    try:
-        return get_worker().address
-    except ValueError:
-        return ""  # not in a worker
 
 
 @lru_cache(maxsize=4096)

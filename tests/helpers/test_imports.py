@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 HELPERS = ROOT / "helpers"
 EXPERIMENT = {"model", "data", "chapter", "runtime"}
-TOOLS = {"hiddenlayer", "torchviz", "tensorboard", "visdom"}
+TOOLS = {"dask", "hiddenlayer", "torchviz", "tensorboard", "visdom"}
 FILES = {
     ".".join(path.relative_to(HELPERS).with_suffix("").parts): path
     for path in sorted(HELPERS.rglob("*.py"))
