@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import math
+import operator
 import os
 import re
 import shutil
@@ -14,10 +15,11 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
 
+import cloudpickle
 import torch
 from distributed import Client, Future, as_completed, get_worker
 from tensorboardX import SummaryWriter
@@ -155,18 +157,13 @@ class Sweep:
 
     def _submit(self, missing: list[dict]) -> None:
         token = uuid.uuid4().hex[:8]  # another sweep on the same cluster has other keys
-        # A task like the others: a worker that dies with the data leaves a way to get them back.
-        data = self._client.submit(_unpack, self._packed, key=f"data-{token}")
+        # As bytes, which the scheduler hands on without a look: so it needs neither torch nor the
+        # course. And as a task: a worker that dies with its result leaves a way to get it back.
+        code = cloudpickle.dumps(partial(train_one, self._train, self._packed))
+        one = self._client.submit(cloudpickle.loads, code, key=f"code-{token}")
         for settings in missing:
-            future = self._client.submit(
-                train_one,
-                self._train,
-                settings,
-                data,
-                versions(),
-                key=("train-" + token, run_name(settings)),
-                pure=False,
-            )
+            key = ("train-" + token, run_name(settings))
+            future = self._client.submit(operator.call, one, settings, versions(), key=key)
             self._futures[future] = settings
 
     def _answer(self, future: Future) -> dict:
@@ -186,7 +183,7 @@ class Sweep:
         return failure | times
 
 
-def train_one(train: Train, settings: dict, data: ImageData | None, expected: dict) -> dict:
+def train_one(train: Train, packed: bytes, settings: dict, expected: dict[str, str]) -> dict:
     """One run, in a worker: what it came to, and the bytes of the files that it wrote."""
     torch.set_num_threads(1)  # the same sums in the same order on every worker
     status, metrics, error = "done", {}, ""
@@ -201,7 +198,7 @@ def train_one(train: Train, settings: dict, data: ImageData | None, expected: di
             try:
                 if versions() != expected:
                     raise ClusterError(f"this worker has {versions()}, expected {expected}")
-                returned = train(settings, data, writer)
+                returned = train(settings, _unpack(packed), writer)
                 metrics = {name: float(value) for name, value in returned.items()}
                 if not all(map(math.isfinite, metrics.values())):
                     status = "diverged"
@@ -313,6 +310,7 @@ def _pack(data: ImageData | None) -> bytes:
     return zlib.compress(b"\n".join([head, b"".join(a.tobytes() for a in arrays)]), 1)
 
 
+@lru_cache(maxsize=1)  # a worker has many runs with the same data
 def _unpack(packed: bytes) -> ImageData | None:
     if not packed:
         return None

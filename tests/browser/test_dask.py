@@ -1,7 +1,9 @@
 """The pages of the chapter of many runs: Dask's dashboard, and TensorBoard's view of the runs."""
 
+import sys
 import time
 
+import cloudpickle
 import pytest
 from playwright.sync_api import expect
 
@@ -12,10 +14,14 @@ from tests.browser.conftest import WatchedPage
 CHAPTER = "06_many_runs"
 
 BARS = """() => Bokeh.documents.flatMap(document => [...document._all_models.values()])
-    .filter(model => model.type == 'ColumnDataSource' && model.data && model.data.y && model.data.name)
+    .filter(model => model.type == 'ColumnDataSource' && model.data?.y && model.data.name)
     .map(model => model.data.name.filter(name => String(name).includes('train')).length)
     .reduce((one, other) => Math.max(one, other), 0)"""
 """How many bars of runs the task stream has, as JavaScript."""
+
+
+# A worker has the course but not its tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 
 def nap(settings, data, writer):

@@ -27,13 +27,13 @@ SETTINGS = {
 
 
 @contextmanager
-def running(*command, cwd, paths=(ROOT,), **options):
+def running(*command, cwd, paths=(ROOT,)):
     """A command in a folder of its own, which finds the course on ``paths``."""
     cwd.mkdir(exist_ok=True)
     environment = os.environ | SETTINGS | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
     with (cwd / "log").open("w") as log:
         process = subprocess.Popen(
-            command, cwd=cwd, env=environment, stdout=log, stderr=log, **options
+            command, cwd=cwd, env=environment, stdout=log, stderr=log, start_new_session=True
         )
         try:
             yield process

@@ -5,14 +5,22 @@ import signal
 import subprocess
 import sys
 
+import cloudpickle
 import psutil
 import pytest
 import requests
 from distributed import Client
 
-from helpers.dask import DaskServer, connect
+from helpers.dask import DaskServer, Sweep, connect
 from tests.conftest import ROOT
 from tests.helpers.conftest import process, wait_until
+
+# A worker has the course but not its tests.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+
+
+def double(settings, data, writer):
+    return {"twice": 2 * settings["n"]}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +73,11 @@ def test_a_worker_has_one_thread_and_so_has_torch(server):
     client.close()
 
 
-def test_the_schedulers_process_never_loads_torch(server):
+def test_the_schedulers_process_never_loads_torch(server, tmp_path):
+    client = connect(server)
+    with Sweep(client, double, [{"n": 1}, {"n": 2}], None, tmp_path) as sweep:
+        assert sorted(run.metrics["twice"] for run in sweep) == [2, 4]
+    client.close()
     loaded = {entry.path for entry in process(server).memory_maps()}
     assert not [path for path in loaded if "torch" in path]
 

@@ -76,7 +76,7 @@ def test_runs_on_workers_are_the_runs_one_after_another_number_for_number(client
     assert len({run.metrics["loss"] for run in finished}) == 4
     threads = torch.get_num_threads()
     for run in finished:
-        here = train_one(train, run.settings, data, versions())
+        here = train_one(train, _pack(data), run.settings, versions())
         (tmp_path / "here" / run.name).mkdir(parents=True)
         (events,) = here["files"]
         (tmp_path / "here" / run.name / events).write_bytes(here["files"][events])
