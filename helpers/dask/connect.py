@@ -7,10 +7,12 @@ import cloudpickle
 from distributed import Client
 
 from helpers.dask.server import DaskServer
-from helpers.pages.server import START_TIMEOUT
 
 PATIENCE = 10.0
 """Seconds that a scheduler may take to answer, and its first worker to be there."""
+
+LOCAL_PATIENCE = 300.0
+"""The same for a ``DaskServer``, whose workers are on their way, on a machine that may be busy."""
 
 
 class ClusterError(RuntimeError):
@@ -61,7 +63,7 @@ def connect(scheduler: DaskServer | str, patience: float = PATIENCE) -> Client:
     """
     security, workers = None, 1
     if isinstance(scheduler, DaskServer):
-        security, workers, patience = scheduler.security, scheduler.workers, START_TIMEOUT
+        security, workers, patience = scheduler.security, scheduler.workers, LOCAL_PATIENCE
         scheduler = scheduler.scheduler
     try:
         client = Client(scheduler, security=security, timeout=patience, set_as_default=False)
@@ -75,10 +77,12 @@ def connect(scheduler: DaskServer | str, patience: float = PATIENCE) -> Client:
         client.wait_for_workers(workers, timeout=patience)
         _look_at_workers(client)
     except TimeoutError:
+        found = len(client.nthreads())
         client.close()
         raise ClusterError(
-            f"the scheduler at {scheduler} has no workers. Start some, from the course's folder, "
-            f"with: dask worker {scheduler} --nthreads 1 --nworkers auto"
+            f"the scheduler at {scheduler} has {found or 'no'} workers after {patience:g} s. Start "
+            f"some, from the course's folder, with: dask worker {scheduler} --nthreads 1 "
+            "--nworkers auto"
         ) from None
     except BaseException:
         client.close()

@@ -13,6 +13,7 @@ import time
 import traceback
 import uuid
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from functools import lru_cache, partial
@@ -32,6 +33,9 @@ from helpers.dask.connect import ClusterError, versions
 from helpers.data import ImageData
 
 RESULT = "result.json"
+
+VERSIONS = versions()
+"""Of the files as they were when they were read: who edits one meanwhile runs the old one."""
 
 Train = Callable[[dict, ImageData | None, SummaryWriter], dict[str, float]]
 
@@ -89,8 +93,8 @@ class Sweep:
     ``already`` lists the runs that were there, ``finished`` what has come so far; ``left`` counts
     the runs that haven't, ``running`` those that workers are busy with.
 
-    Raises ValueError if two runs have the same settings or one can't name a folder, OSError if
-    ``folder`` can't be written, and, while iterating, ClusterError if the scheduler is lost.
+    Raises ValueError if two runs have the same settings or one can't name a folder, TypeError if
+    ``train`` has no source that could be compared, OSError if ``folder`` can't be written, and, while iterating, ClusterError if the scheduler is lost.
     """
 
     def __init__(
@@ -104,12 +108,15 @@ class Sweep:
         self.folder = Path(folder)
         self.finished: list[Run] = []
         names = [run_name(settings) for settings in runs]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two runs have the same settings: {name}")
+        name, times = Counter(names).most_common(1)[0] if names else ("", 0)
+        if times > 1:
+            raise ValueError(f"two runs have the same settings: {name}")
         packed = _pack(data)
         # What a result depends on, beside its settings.
-        self._code = _digest(*map(inspect.getsource, (train, model, data_module)), packed)
+        try:
+            self._code = _digest(*map(inspect.getsource, (train, model, data_module)), packed)
+        except (OSError, TypeError) as error:
+            raise TypeError(f"train must be a function from a cell or a file: {error}") from None
         self._client, self._train, self._packed = client, train, packed
         self._futures: dict[Future, dict] = {}
         self._runs = runs
@@ -139,8 +146,8 @@ class Sweep:
         self._futures.clear()
 
     def __iter__(self) -> Iterator[Run]:
-        there = [run.settings for run in self.already]
-        missing = [settings for settings in self._runs if settings not in there]
+        there = {run.name for run in self.already}
+        missing = [settings for settings in self._runs if run_name(settings) not in there]
         if missing:
             self._submit(missing)
         for run in self.already:
@@ -163,7 +170,7 @@ class Sweep:
         one = self._client.submit(cloudpickle.loads, code, key=f"code-{token}")
         for settings in missing:
             key = ("train-" + token, run_name(settings))
-            future = self._client.submit(operator.call, one, settings, versions(), key=key)
+            future = self._client.submit(operator.call, one, settings, VERSIONS, key=key)
             self._futures[future] = settings
 
     def _answer(self, future: Future) -> dict:
@@ -196,8 +203,8 @@ def train_one(train: Train, packed: bytes, settings: dict, expected: dict[str, s
     with tempfile.TemporaryDirectory(dir=place) as folder:
         with SummaryWriter(folder) as writer:
             try:
-                if versions() != expected:
-                    raise ClusterError(f"this worker has {versions()}, expected {expected}")
+                if expected != VERSIONS:
+                    raise ClusterError(f"this worker has {VERSIONS}, expected {expected}")
                 returned = train(settings, _unpack(packed), writer)
                 metrics = {name: float(value) for name, value in returned.items()}
                 if not all(map(math.isfinite, metrics.values())):

@@ -1,5 +1,6 @@
 """Sweeps on two workers that are commands of their own, and what goes wrong in real ones."""
 
+import functools
 import inspect
 import json
 import math
@@ -242,8 +243,7 @@ def test_a_run_that_exits_has_failed_and_its_worker_lives(client, tmp_path):
 
 
 def test_a_worker_that_came_later_is_refused_too(client, tmp_path, monkeypatch):
-    other = versions() | {"torch": "2.9.0"}
-    monkeypatch.setattr("helpers.dask.sweep.versions", lambda: other)
+    monkeypatch.setattr("helpers.dask.sweep.VERSIONS", versions() | {"torch": "2.9.0"})
     (run,) = collect(client, roll, [{"rate": 0.1}], None, tmp_path)
     assert run.status == "failed"
     assert "'torch': '2.9.0'" in run.error
@@ -354,6 +354,11 @@ def test_a_scheduler_that_dies_leaves_what_has_ended(client, tmp_path):
 def test_two_runs_with_the_same_settings_are_a_mistake(client, tmp_path):
     with pytest.raises(ValueError, match=r"two runs have the same settings: rate=0\.1"):
         Sweep(client, roll, [{"rate": 0.1}, {"rate": 0.1}], None, tmp_path)
+
+
+def test_a_training_without_a_source_is_a_mistake(client, tmp_path):
+    with pytest.raises(TypeError, match="train must be a function from a cell or a file"):
+        Sweep(client, functools.partial(roll), slopes(2), None, tmp_path)
 
 
 @pytest.mark.parametrize("settings", [{}, {"path": "../up"}, {"a b": 1}, {"n": "x" * 200}])
