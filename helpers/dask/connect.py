@@ -1,10 +1,12 @@
 """The way to a Dask scheduler, and a look at its workers before anything is sent there."""
 
+import asyncio
 import functools
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import cloudpickle
-from distributed import Client
+from distributed import Client, Security, comm
 
 from helpers.dask.server import DaskServer
 
@@ -66,6 +68,9 @@ def connect(scheduler: DaskServer | str, patience: float = PATIENCE) -> Client:
         security, workers, patience = scheduler.security, scheduler.workers, LOCAL_PATIENCE
         scheduler = scheduler.scheduler
     try:
+        # In a thread, since a notebook's own has an event loop already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, _greet(scheduler, security, patience)).result()
         client = Client(scheduler, security=security, timeout=patience, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -88,6 +93,13 @@ def connect(scheduler: DaskServer | str, patience: float = PATIENCE) -> Client:
         client.close()
         raise
     return client
+
+
+async def _greet(address: str, security: Security | None, patience: float) -> None:
+    """Shake hands with a scheduler, in time: Client waits for ever for a server that isn't one."""
+    arguments = (security or Security()).get_connection_args("client")
+    hands = comm.connect(address, timeout=patience, **arguments)
+    (await asyncio.wait_for(hands, patience + 1)).abort()
 
 
 def _look_at_workers(client: Client) -> None:

@@ -94,7 +94,8 @@ class Sweep:
     the runs that haven't, ``running`` those that workers are busy with.
 
     Raises ValueError if two runs have the same settings or one can't name a folder, TypeError if
-    ``train`` has no source that could be compared, OSError if ``folder`` can't be written, and, while iterating, ClusterError if the scheduler is lost.
+    ``train`` has no source that could be compared, OSError if ``folder`` can't be written, and,
+    while iterating, ClusterError if the scheduler is lost.
     """
 
     def __init__(
