@@ -44,6 +44,7 @@ SHORT_PARAMETERS = {
         "seed": 1,
     },
     "05_clinic": {"epochs": 2, "seed": 1},
+    "06_many_runs": {"learning_rates": [3e-3, 1e-2], "batch_sizes": [128], "seeds": 2},
 }
 """What shortens a chapter. No value is the chapter's own, so that one without effect shows.
 

@@ -14,11 +14,11 @@ import urllib.request
 from collections.abc import Callable
 
 
-def run(serve: Callable[..., int]) -> None:
+def run(serve: Callable[..., int], stop: Callable[[], object] = lambda: None) -> None:
     """Call ``serve`` with the settings, tell the parent the port it returns, wait for the end.
 
     ``serve`` starts a server in a thread, and returns when all of it answers. A SystemExit says
-    in a sentence why it doesn't.
+    in a sentence why it doesn't. ``stop`` ends what wouldn't end with this process.
     """
     settings = json.loads(sys.stdin.readline())
     # A server may print; the parent reads the port from what was standard output.
@@ -26,6 +26,7 @@ def run(serve: Callable[..., int]) -> None:
     port = serve(**settings)
     print(port, file=parent, flush=True)
     sys.stdin.read()  # until the parent closes it or is gone
+    stop()
     os._exit(0)
 
 

@@ -7,6 +7,7 @@ import canvas
 import course
 import graph_import
 import step
+import sweep
 import threads
 import training
 from machine import DATASET, describe_machine
@@ -26,6 +27,7 @@ def main():
         canvas.rows(),
         graph_import.rows(),
         threads.rows(),
+        sweep.rows(),
     ):
         for row in part:
             rows.append(row)

@@ -9,7 +9,7 @@ from tests.conftest import ROOT
 
 HELPERS = ROOT / "helpers"
 EXPERIMENT = {"model", "data", "chapter", "runtime", "values", "files"}
-TOOLS = {"clinic", "hiddenlayer", "torchviz", "tensorboard", "eventfiles", "visdom"}
+TOOLS = {"clinic", "dask", "hiddenlayer", "torchviz", "tensorboard", "eventfiles", "visdom"}
 FILES = {
     ".".join(path.relative_to(HELPERS).with_suffix("").parts): path
     for path in sorted(HELPERS.rglob("*.py"))
