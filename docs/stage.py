@@ -74,10 +74,16 @@ def stage(folder: Path, repository: str | None) -> None:
 
 
 def stored_page(notebook: nbformat.NotebookNode) -> None:
-    """Make of a chapter what can be shown without a kernel: no frames, folded cells folded."""
+    """Make of a chapter what can be shown without a kernel: no frames, folded cells folded.
+
+    What a cell drew is described by the heading above it, for whoever can't see it.
+    """
+    heading = ""
     for cell in notebook.cells:
         if cell.cell_type != "code":
+            heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.M)][-1]
             continue
+        settings = {"image": {"alt": f"What this cell drew: {heading}"}}
         cell.outputs = [output for output in cell.outputs if not is_live(output)]
         # What JupyterLab folds, with the words that myst-nb has for it.
         folded = cell.metadata.get("jupyter", {})
@@ -87,10 +93,8 @@ def stored_page(notebook: nbformat.NotebookNode) -> None:
             hide = "hide-cell" if len(kinds) == 2 else hide
             cell.metadata["tags"] = [*cell.metadata.get("tags", []), hide]
             what = "the solution" if "solution" in cell.metadata["tags"] else "the code"
-            cell.metadata["mystnb"] = {
-                "code_prompt_show": f"Show {what}",
-                "code_prompt_hide": f"Hide {what}",
-            }
+            settings |= {"code_prompt_show": f"Show {what}", "code_prompt_hide": f"Hide {what}"}
+        cell.metadata["mystnb"] = settings
 
 
 def is_live(output: nbformat.NotebookNode) -> bool:
@@ -112,6 +116,7 @@ def _stage_helpers(folder: Path) -> dict[str, str]:
         # helpers/__init__.py is the helpers, helpers/visdom/__init__.py visdom, model.py model.py.
         title = path.name if path.name != "__init__.py" else path.parent.name
         title = "The helpers" if title == "helpers" else title
+        title = title.replace("_", r"\_")
         text_of_page = HELPER.format(title=title, summary=summary, file=file)
         if path.name == "__init__.py":
             packages = any(path.parent.glob("*/__init__.py"))

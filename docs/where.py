@@ -5,7 +5,9 @@ import re
 import subprocess
 from pathlib import Path
 
-REMOTE = re.compile(r"(?:https://(?:[^@/]+@)?|git@|ssh://git@)github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?$")
+REMOTE = re.compile(
+    r"(?:https://(?:[^@/]+@)?|git@|ssh://git@)github\.com[:/]([^/]+/[^/]+?)(?:\.git)?/?$"
+)
 
 BRANCH = "main"
 """The branch that pages lead to."""
@@ -14,10 +16,10 @@ BRANCH = "main"
 def repository(folder: Path) -> str | None:
     """The repository on GitHub, as "owner/name": GITHUB_REPOSITORY, or else the remote origin.
 
-    None if neither says so, or the remote is another forge.
+    None if neither says so, the remote is another forge, or GITHUB_REPOSITORY is there and empty.
     """
-    if named := os.environ.get("GITHUB_REPOSITORY"):
-        return named
+    if "GITHUB_REPOSITORY" in os.environ:
+        return os.environ["GITHUB_REPOSITORY"] or None
     asked = subprocess.run(
         ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, text=True
     )
