@@ -49,6 +49,13 @@ REVEAL = Package(
             "dist/reset.css",
             "dist/reveal.css",
             "dist/reveal.js",
+            "dist/theme/white.css",
+            "dist/theme/fonts/source-sans-pro/LICENSE",
+            "dist/theme/fonts/source-sans-pro/source-sans-pro.css",
+            *(
+                f"dist/theme/fonts/source-sans-pro/source-sans-pro-{style}.woff"
+                for style in ("regular", "italic", "semibold", "semibolditalic")
+            ),
             "plugin/notes/notes.js",
         )
     },
