@@ -1,6 +1,5 @@
 """Sphinx's settings. `make site` stages the sources and calls Sphinx; see build.py."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ sys.path.insert(0, str(DOCS))
 import tomllib
 
 from assets import MATHJAX, assets_folder
+from finish import finish
 from where import BRANCH, repository
 
 _project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -77,13 +77,10 @@ if _repository:
     }
 
 
-def _stored_notebooks(app, error) -> None:
-    """What a reader downloads is the chapter as it lies in the repository."""
-    sources = Path(app.outdir) / "_sources" / "notebooks"
-    for path in sorted(sources.glob("*.ipynb")) if error is None else ():
-        path.write_bytes((DOCS.parent / "notebooks" / path.name).read_bytes())
+def _finish(app, error) -> None:
+    if error is None:
+        finish(Path(app.outdir), DOCS.parent / "notebooks")
 
 
 def setup(app) -> None:
-    app.connect("build-finished", _stored_notebooks)
-    os.environ.setdefault("SOURCE_DATE_EPOCH", "0")
+    app.connect("build-finished", _finish)

@@ -62,7 +62,7 @@ def site(serve):
 def test_a_page_is_complete_and_light(site, page, name):
     # watched_page fails the test for any request that isn't answered, and nothing but the site is.
     requests = []
-    page.on("requestfinished", requests.append)
+    page.on("requestfinished", lambda request: requests.append(request))
     page.goto(f"{site}/{name}", wait_until="networkidle")
     images = page.evaluate("[...document.images].map(i => [i.src, i.naturalWidth, i.alt.length])")
     assert [src for src, width, alt in images if not width or not alt] == []
