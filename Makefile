@@ -12,7 +12,8 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench constraints clean system clinic
+.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench \
+  constraints clean system clinic front site slides test-newest test-lowest hooks
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -24,9 +25,12 @@ lab: $(VENV)/.lab  ## set up what is missing, and open JupyterLab on the chapter
 test: $(VENV)/.test  ## set up what is missing, and check everything that CI checks
 	@$(MAKE) --no-print-directory lint unit nbval
 
-lint: $(VENV)/.test  ## check the style of helpers, tests and notebooks
+lint: $(VENV)/.test  ## check style, licences, and the forge's workflows
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
+	@$(VENV)/bin/reuse lint --quiet || $(VENV)/bin/reuse lint
+	@PYTHONPATH="$(CURDIR)" $(PY) .ci/actionlint.py
+	@$(VENV)/bin/zizmor --offline --quiet .github
 
 unit: $(VENV)/.test  ## run the tests, each chapter through papermill and in a browser included
 	@$(PY) -m pytest $(PYTEST_ARGS)
@@ -54,12 +58,27 @@ screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the
 clinic: $(VENV)/.lab  ## record chapter 5's patients again, and measure them (some 15 minutes)
 	@$(PY) data/build_clinic.py
 
+front: $(VENV)/.test  ## renew the table of chapters in the README, and its pictures
+	@PYTHONPATH="$(CURDIR)" $(PY) docs/front.py
+
+site: $(VENV)/.site  ## build the site from the stored chapters, into docs/_build/site
+	@PYTHONPATH="$(CURDIR)" $(PY) docs/build.py
+
+slides: $(VENV)/.site  ## make slides from the chapters' own pictures, into docs/_build/slides
+	@PYTHONPATH="$(CURDIR)" $(PY) docs/slides.py
+
+test-newest: | system  ## run the chapters on the newest releases, and say which one breaks
+	@$(PYTHON) .ci/releases.py newest
+
+test-lowest: | system  ## the same on the lowest releases that pyproject.toml asks for
+	@$(PYTHON) .ci/releases.py lowest
+
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,test]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,site,test]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
@@ -67,13 +86,19 @@ constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml a
 	    -e '/^visdom==/a openTSNE==1.0.4; python_version >= "3.12"'; } > constraints.new
 	@mv constraints.new constraints.txt
 
-clean:  ## remove the environment and what chapters wrote; downloaded datasets stay
-	rm -rf $(VENV) data/outputs .pytest_cache .ruff_cache *.egg-info
+hooks: $(VENV)/.dev  ## for contributors: check before each commit, and diff notebooks readably
+	@$(VENV)/bin/pre-commit install
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/nbdime config-git --enable
+
+clean:  ## remove the environments and what chapters wrote; downloaded datasets stay
+	rm -rf $(VENV) .venv-newest .venv-lowest data/outputs docs/_build broken.md .pytest_cache \
+	  .ruff_cache *.egg-info
 
 # ---- set-up: a stamp file for each of the two, so that a second run has nothing to do ----
 
 # What pip can't bring. Checked before anything is made; silent when all is there.
-NEEDS := dot $(if $(filter-out help lab clean,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS := dot $(if $(filter-out help lab clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS += $(if $(filter site slides,$(MAKECMDGOALS)),npm)
 system:
 	@.ci/system-packages $(PYTHON) $(NEEDS)
 
@@ -89,14 +114,25 @@ $(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
 
 $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
-	@$(PIP) --no-build-isolation --editable '.[test]'
+	@$(PIP) --no-build-isolation --editable '.[site,test]'
 	@$(PY) -m helpers.visdom
 	@$(PY) tests/browser/axe.py
+	@$(PY) docs/assets.py
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test
 	@echo "Adding what the benchmarks compare with"
-	@$(PIP) --no-build-isolation --editable '.[bench,test]'
+	@$(PIP) --no-build-isolation --editable '.[bench,site,test]'
+	@touch $@
+
+$(VENV)/.site: $(VENV)/.lab | system
+	@echo "Adding what the site and the slides are made with"
+	@$(PIP) --no-build-isolation --editable '.[site]'
+	@$(PY) docs/assets.py
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.test
+	@$(PIP) --no-build-isolation --editable '.[dev,site,test]'
 	@touch $@
 
 .NOTPARALLEL:

@@ -38,7 +38,7 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
 
     *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[test]"]}
+    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[site,test]"]}
     assert {"graphviz", "nodejs", "pip"} < set(conda)
     python = next(item for item in conda if item.startswith("python="))
     assert Requirement(f"python{project['requires-python']}").specifier.contains(
