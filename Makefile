@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit browser nbval notebooks screenshots bench constraints clean system
+.PHONY: help lab test lint unit browser nbval notebooks screenshots zoo bench constraints clean system
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -44,12 +44,15 @@ notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored out
 screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the chapters
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
+zoo: $(VENV)/.zoo  ## draw some 150 networks of other libraries, and count their layers (ten minutes)
+	@$(PY) -m pytest tests/zoo $(PYTEST_ARGS)
+
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,test]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,test,zoo]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
@@ -87,6 +90,11 @@ $(VENV)/.test: $(VENV)/.lab | system
 $(VENV)/.bench: $(VENV)/.test
 	@echo "Adding what the benchmarks compare with"
 	@$(PIP) --no-build-isolation --editable '.[bench,test]'
+	@touch $@
+
+$(VENV)/.zoo: $(VENV)/.test
+	@echo "Adding the libraries whose networks are drawn"
+	@$(PIP) --no-build-isolation --editable '.[test,zoo]'
 	@touch $@
 
 .NOTPARALLEL:
