@@ -13,7 +13,7 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench \
-  constraints clean system clinic front site slides test-newest test-lowest hooks
+  constraints clean system clinic front site slides test-newest test-lowest hooks zoo
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -73,12 +73,15 @@ test-newest: | system  ## run the chapters on the newest releases, and say which
 test-lowest: | system  ## the same on the lowest releases that pyproject.toml asks for
 	@$(PYTHON) .ci/releases.py lowest
 
+zoo: $(VENV)/.zoo  ## draw some 150 networks of other libraries, and count their layers (ten minutes)
+	@$(PY) -m pytest tests/zoo $(PYTEST_ARGS)
+
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,site,test]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,site,test,zoo]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
@@ -133,6 +136,11 @@ $(VENV)/.site: $(VENV)/.lab | system
 
 $(VENV)/.dev: $(VENV)/.test
 	@$(PIP) --no-build-isolation --editable '.[dev,site,test]'
+	@touch $@
+
+$(VENV)/.zoo: $(VENV)/.test
+	@echo "Adding the libraries whose networks are drawn"
+	@$(PIP) --no-build-isolation --editable '.[test,zoo]'
 	@touch $@
 
 .NOTPARALLEL:

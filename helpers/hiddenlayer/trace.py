@@ -1,345 +1,449 @@
-"""One run of a model, as the steps that it took, under their ONNX names."""
+"""One run of a model, as the steps that it took: what ran, in which module, on whose results."""
 
 import contextlib
-import io
-import logging
-import operator
-import re
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, fx, nn
-from torch.utils._pytree import tree_leaves
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
+from torch.nn.utils.parametrize import ParametrizationList
+from torch.overrides import TorchFunctionMode
 
-NAMES = {
-    "adaptive_avg_pool": "AveragePool",
-    "adaptive_max_pool": "MaxPool",
-    "addmm": "Gemm",
-    "avg_pool": "AveragePool",
-    "batch_norm": "BatchNormalization",
-    "bmm": "MatMul",
-    "cat": "Concat",
-    "chunk": "Split",
-    "clamp": "Clip",
-    "feature_dropout": "Dropout",
-    "group_norm": "GroupNormalization",
-    "gru": "GRU",
-    "hardsigmoid": "HardSigmoid",
-    "hardswish": "HardSwish",
-    "hardtanh": "Clip",
-    "index": "Gather",
-    "instance_norm": "InstanceNormalization",
-    "layer_norm": "LayerNormalization",
-    "linear": "Gemm",
-    "lstm": "LSTM",
-    "matmul": "MatMul",
-    "max_pool_with_indices": "MaxPool",
-    "mean": "ReduceMean",
-    "mm": "MatMul",
-    "permute": "Transpose",
-    "rnn_relu": "RNN",
-    "rnn_tanh": "RNN",
-    "scaled_dot_product_attention": "Attention",
-    "select": "Gather",
-    "split_with_sizes": "Split",
-    "stack": "Concat",
-    "sum": "ReduceSum",
-    "t": "Transpose",
-    "unbind": "Split",
-    "unflatten": "Reshape",
-    "upsample_bicubic": "Resize",
-    "upsample_bilinear": "Resize",
-    "upsample_nearest": "Resize",
-    "view": "Reshape",
-}
-"""ONNX's names for torch's operators, where they aren't torch's own in CamelCase.
-
-Keys are without leading and trailing underscores and without "2d" and its like.
-"""
-
-ATTRIBUTES = {
-    "kernel_size": "kernel_shape",
-    "stride": "strides",
-    "padding": "pads",
-    "dilation": "dilations",
-    "groups": "group",
-}
-"""ONNX's names for the arguments of convolutions and pools."""
-
-UNSEEN = {"alias", "clone", "contiguous", "detach", "lift_fresh_copy", "to", "to_copy", "type_as"}
-"""Operators that hand on the same numbers, and so are no step worth drawing."""
-
-BLOCKS = {"MultiheadAttention": "MultiHeadAttention"}
-"""Modules that read best as one step, though they run many operators."""
+from helpers.hiddenlayer.inside import (
+    flatten,
+    leaves,
+    named_modules,
+    parameters_of,
+    replace_tensors,
+    shape_of,
+    tensors,
+    unwrapped,
+)
+from helpers.hiddenlayer.memory import Memory, is_wrapped, storage_of
+from helpers.hiddenlayer.operators import OVERWRITES, WEIGHTED, Operator, describe, is_basic
+from helpers.hiddenlayer.running import (
+    as_python,
+    describe_input,
+    explain,
+    initialized,
+    quiet,
+)
+from helpers.hiddenlayer.stand_ins import WAYS
+from helpers.hiddenlayer.untouched import untouched
 
 
 class GraphError(RuntimeError):
     """A graph can't be built or drawn; the message says of what, why, and what to do instead."""
 
 
-@dataclass
+@dataclass(eq=False, slots=True)
+class Call:
+    """One call of a module.
+
+    ``path`` is that of the calls above it, ``Net/Sequential[features]/Conv2d[0]``, ``name`` the
+    module's own, ``features.0``, and ``depth`` the number of calls above it.
+    """
+
+    module: nn.Module
+    above: "Call | None"
+    path: str
+    name: str
+    depth: int
+    touched: bool = False  # by an input, or what was made of one
+    result: object = None
+
+    def chain(self) -> Iterator["Call"]:
+        """This call and those above it, up to the model's."""
+        call = self
+        while call is not None:
+            yield call
+            call = call.above
+
+
+@dataclass(eq=False, slots=True)
 class Step:
     """One operator that ran.
 
-    ``id`` is the path of modules that it ran in and a number, as in
-    ``Net/Sequential[features]/Conv2d[0]/outputs/3``. ``shape`` is that of its result, None for
-    several results; a size that depends on values is None too. ``reads`` has the ids of the steps
-    whose results it reads, and the shapes of those.
+    ``shape`` is that of its result, None for several results; a size that depends on values is
+    None too. ``reads`` has the steps whose results it reads, and the shapes of those.
     """
 
-    id: str
     name: str
-    shape: tuple[int, ...] | None
+    call: Call | None
+    shape: tuple[int | None, ...] | None
     attributes: dict
-    reads: dict[str, tuple[int, ...] | None]
+    reads: dict["Step", tuple | None]
+    weights: set["Step"]  # those of reads that came in as what a layer has learned
+    parameters: list[nn.Parameter]  # the model's, among the arguments
+    drawn: bool = False
 
 
-def trace(model: nn.Module, args: tuple, kwargs: dict) -> list[Step]:
-    """The operators between a model's inputs and its outputs, in the order they run in.
-
-    Left out: what doesn't depend on an input (weights, masks), what no output depends on, and
-    what hands on its input unchanged (``detach``, dropout in evaluation mode).
-
-    The model, its modes, gradients and hooks, and all random states stay as they are. Raises
-    GraphError if the model can't be followed.
-    """
-    program = _export(model, args, kwargs)
-    follow = _Follow()
-    inputs = set(program.graph_signature.user_inputs)
-    for node in program.graph.nodes:
-        if node.op == "placeholder" and node.name in inputs:
-            follow.sources[node] = {}
-    results = follow.through(program.graph_module)
-    needed = {key for result in results for key in follow.read(result) or ()}
-    for step in reversed(follow.steps.values()):
-        if step.id in needed:
-            needed.update(step.reads)
-    return [step for step in follow.steps.values() if step.id in needed]
+INPUT = Step("Input", None, None, {}, {}, set(), [], True)
+"""In place of a step, for what the caller handed in."""
 
 
-class _Follow:
-    """Goes through a program once, and knows for each of its tensors which steps made it.
+@dataclass(eq=False, slots=True)
+class Run:
+    """The steps of one run of ``model``, in order.
 
-    An ``fx.Node`` stands for a tensor. Most of the state is for memory written in place: after
-    ``y = x[:, 0]; y.add_(1)``, reading ``x`` means reading what the addition made.
+    ``one_of_several`` says that Python looked at numbers that depend on an input, so that
+    another input may take another way.
     """
 
-    def __init__(self) -> None:
-        self.steps = {}  # by id
-        self.sources = {}  # tensor -> {id of a step that made it: shape}; empty for an input
-        self.same = {}  # another name for a tensor -> the tensor
-        self.base = {}  # view -> (tensor whose memory it shows, number of writes before the view)
-        self.writes = {}  # tensor -> [(id of the step that wrote, the view that it wrote to)]
-        self.parts = {}  # an inlined part of the program -> its results
-        self.blocks = {}  # a call of one of BLOCKS -> its step
-
-    def through(self, module: fx.GraphModule) -> list[fx.Node]:
-        """Follow a module's operators; return its results."""
-        for node in module.graph.nodes:
-            if node.op == "output":
-                return list(node.args[0])
-            if node.op == "call_function":
-                if str(node.target).startswith("wrap_with_"):  # under no_grad or autocast
-                    self.inline(module, node)
-                elif node.target is operator.getitem:  # one of several results
-                    self.pick(*node.args, node)
-                else:
-                    self.run(node)
-        return []
-
-    def inline(self, module: fx.GraphModule, node: fx.Node) -> None:
-        at, part = next(
-            (i, getattr(module, a.target))
-            for i, a in enumerate(node.args)
-            if isinstance(a, fx.Node) and a.op == "get_attr"
-        )
-        inputs = part.graph.find_nodes(op="placeholder")
-        self.same |= {
-            inside: self.same.get(outside, outside)
-            for inside, outside in zip(inputs, node.args[at + 1 :], strict=True)
-            if isinstance(outside, fx.Node)
-        }
-        self.parts[node] = self.through(part)
-
-    def pick(self, several: fx.Node, index: int, node: fx.Node) -> None:
-        if several in self.parts:
-            part = self.parts[several][index]
-            self.same[node] = self.same.get(part, part)
-        elif several in self.sources:
-            self.sources[node] = dict.fromkeys(self.sources[several], _shape(node))
-            if several in self.base:
-                self.base[node] = self.base[several]
-
-    def run(self, node: fx.Node) -> None:
-        schema = getattr(node.target, "_schema", None)
-        arguments = schema.arguments if schema else []
-        given = dict(zip([a.name for a in arguments], node.args, strict=False)) | node.kwargs
-        reads = [self.read(tensor) for tensor in node.all_input_nodes]
-        depends = any(made_by is not None for made_by in reads)
-        reads = {key: shape for made_by in reads for key, shape in (made_by or {}).items()}
-
-        name = _name(node)
-        is_step = name and not (name.endswith("Dropout") and given["train"] is False)
-        made_by = dict.fromkeys(reads, _shape(node))
-        if depends and is_step:
-            made_by = {self.step(node, name, given, reads): _shape(node)}
-        if depends:
-            self.sources[node] = made_by
-        for argument in arguments:
-            tensor = given.get(argument.name)
-            if argument.alias_info and isinstance(tensor, fx.Node):
-                tensor = self.same.get(tensor, tensor)
-                root, _ = self.base.get(tensor, (tensor, 0))
-                writes = self.writes.setdefault(root, [])
-                if not argument.alias_info.is_write:
-                    self.base[node] = (root, len(writes))
-                else:
-                    self.same[node] = tensor
-                    if depends:
-                        writes.append((made_by, tensor))
-
-    def step(self, node: fx.Node, name: str, given: dict, reads: dict) -> str:
-        """Add a step, or a part of a block's only step; return its id."""
-        scope, call, block = _scope(node)
-        if call in self.blocks:
-            step = self.blocks[call]
-            step.shape = _shape(node)
-            step.reads |= {key: s for key, s in reads.items() if key != step.id}
-            return step.id
-        step = Step(f"{scope}/outputs/{len(self.steps)}", name, _shape(node), {}, reads)
-        if block:
-            step.name = block
-            self.blocks[call] = step
-        elif "kernel_size" in given or name.startswith("Conv"):
-            step.attributes = {ATTRIBUTES[key]: given[key] for key in ATTRIBUTES if key in given}
-            if "weight" in given:
-                step.attributes["kernel_shape"] = list(_shape(given["weight"])[2:])
-        self.steps[step.id] = step
-        return step.id
-
-    def read(self, tensor: fx.Node) -> dict | None:
-        """Ids of the steps that made what is now in a tensor; None if no input is in it."""
-        if not isinstance(tensor, fx.Node):
-            return None
-        shape = _shape(tensor)
-        tensor = self.same.get(tensor, tensor)
-        root, before = self.base.get(tensor, (tensor, 0))
-        since = self.writes.get(root, [])[before:]
-        if not since:
-            return self.sources.get(tensor)
-        made_by, written = since[-1]
-        made_by = dict.fromkeys(made_by, shape)
-        if tensor in (root, written):
-            return made_by
-        return (self.sources.get(tensor) or {}) | made_by
+    model: nn.Module
+    steps: list[Step]
+    one_of_several: bool
 
 
-def _shape(node: fx.Node) -> tuple[int, ...] | None:
-    value = node.meta.get("val")
-    if not isinstance(value, Tensor):
-        return None
-    return tuple(size if isinstance(size, int) else None for size in value.shape)
+def trace(model: nn.Module, args: tuple, kwargs: dict) -> Run:
+    """Follow ``model`` through one run on these inputs, without computing anything if possible.
 
+    First it runs on tensors that have a shape and no numbers; if it needs more, on torch's fake
+    tensors, which also know of sizes that depend on values; and at last for real, on copies. The
+    model, what its ``forward`` touches, its inputs and all random states stay as they are.
 
-def _scope(node: fx.Node) -> tuple[str, str | None, str | None]:
-    """The path of modules that an operator runs in; if one of BLOCKS is on it, the path down to
-    there, that module's call, and its name."""
-    scope, above = "", ""
-    for call, (path, kind) in (node.meta.get("nn_module_stack") or {}).items():
-        kind = str(kind).rpartition(".")[2].rstrip("'>")
-        scope += f"/{kind}[{path.removeprefix(above).lstrip('.')}]" if scope else kind
-        above = path
-        if kind in BLOCKS:
-            return scope, call, BLOCKS[kind]
-    return scope, None, None
+    A step belongs to the run if it depends on an input and an output depends on it. A layer that
+    ran belongs to it too: a module that, from call to return, computed with a parameter of its
+    own and with nothing that depends on an input. So a position embedding does, and a table of
+    constants doesn't; nor does what only prepares the weight of a layer.
 
-
-def _name(node: fx.Node) -> str:
-    """The ONNX name of a torch operator, "" for one that is no step."""
-    schema = getattr(node.target, "_schema", None)  # or a Python function, on numbers
-    word = schema.name if schema else getattr(node.target, "__name__", str(node.target))
-    word = re.sub("[123]d", "", word.rpartition("::")[2].strip("_"))
-    if word in UNSEEN:
-        return ""
-    shape = _shape(node)
-    if word == "adaptive_avg_pool" and shape and set(shape[2:]) == {1}:
-        return "GlobalAveragePool"
-    return NAMES.get(word) or "".join(part.capitalize() for part in word.split("_"))
-
-
-# ---- running the model without computing anything ----
-
-
-def _export(model: nn.Module, args: tuple, kwargs: dict) -> torch.export.ExportedProgram:
-    """What torch.export makes of the model, quietly; GraphError if it makes nothing of it."""
-    if any(isinstance(module, torch.jit.ScriptModule) for module in model.modules()):
+    Raises GraphError if the model can't be run at all.
+    """
+    model = unwrapped(model)
+    if any(isinstance(module, torch.jit.ScriptModule) for _, module in named_modules(model)):
         raise GraphError(
             f"{type(model).__name__} can't be drawn, because it is compiled to TorchScript: draw "
             "the Python module that it was made from"
         )
-    try:
-        with _quiet(), _untouched(model):
-            return torch.export.export(model, args, kwargs, strict=False)
-    except Exception as error:
-        inputs = ", ".join(map(_describe, tree_leaves((args, kwargs)))) or "no inputs"
-        raise GraphError(
-            f"{type(model).__name__} can't be drawn for {inputs}: {_explain(error)}"
-        ) from None
+    for way in WAYS:
+        try:
+            with quiet(), untouched(model, args, kwargs), as_python():
+                followed = initialized(model, args, kwargs)
+                return _Follower(followed, (args, kwargs), way()).run(args, kwargs)
+        except Exception as error:
+            if way is WAYS[-1]:
+                inputs = ", ".join(map(describe_input, leaves((*args, *kwargs.values()))))
+                raise GraphError(
+                    f"{type(model).__name__} can't be drawn for {inputs or 'no inputs'}: "
+                    f"{explain(error)}"
+                ) from None
+    return None
 
 
-def _describe(value: object) -> str:
-    if isinstance(value, torch.Tensor):
-        shape = "x".join(map(str, value.shape)) or "scalar"
-        return f"{str(value.dtype).removeprefix('torch.')} {shape}"
-    return repr(value) if isinstance(value, (int, float, str, bool)) else type(value).__name__
+# ---- following ----
 
 
-def _explain(error: Exception) -> str:
-    """One sentence on why a model couldn't be followed, and on what to do."""
-    kind = type(error).__name__
-    cause = re.split(r"\n|\. ", str(error).strip() or kind)[0].rstrip(".:")
-    if "DataDependent" in kind or "data-dependent" in cause:
-        return (
-            "it branches or loops on the values of a tensor, so it has no one graph; draw the "
-            "parts without the branch, or draw one run of it with torchviz.make_dot"
+class _Known:
+    """What is known of a tensor: which steps made it and when, and what to compute with."""
+
+    __slots__ = ("made_by", "memory", "original", "stand_in", "tensor", "time", "view")
+
+    def __init__(self, tensor: Tensor, made_by: tuple, time: int, memory: Memory, view: bool):
+        self.tensor, self.made_by, self.time = tensor, made_by, time
+        self.memory, self.view = memory, view
+        self.original = False  # whether it was there before the run
+        self.stand_in = None
+
+    def read(self, region: Tensor | None = None) -> tuple[Step, ...]:
+        """The steps that made what is now in the tensor, or in a region of it."""
+        if not self.memory.written_since(self.time):
+            return self.made_by
+        made_by, all_of_it = self.memory.writers_of(
+            self.tensor if region is None else region, self.time
         )
-    if type(error).__module__ == "builtins":
-        return (
-            f"it raised {kind} ({cause}); check that it runs with inputs of these shapes and "
-            "dtypes, and if it does, draw its submodules one by one"
-        )
-    return (
-        f"torch.export raised {kind} ({cause}); draw its submodules one by one, or draw one run "
-        "of it with torchviz.make_dot"
+        return made_by if all_of_it and not self.view else (*self.made_by, *made_by)
+
+
+class _Follower(TorchFunctionMode):
+    """Sees each of torch's functions that a model calls, and keeps book of who made what.
+
+    A function never gets one of the caller's tensors, but its stand-in. What a model makes of
+    nothing, as with ``torch.arange``, it really makes; such tensors stay real among themselves,
+    so that the model can look at their numbers, and are replaced where they meet a stand-in.
+    """
+
+    def __init__(self, model: nn.Module, inputs: object, way: object) -> None:
+        super().__init__()
+        self.model, self.way = model, way
+        self.names = {id(module): name for name, module in named_modules(model)}
+        self.inputs = {id(tensor) for tensor in tensors(inputs)}
+        self.device = next((t.device for t in tensors(inputs)), None)  # where it is said to run
+        self.known = {}  # by id of a tensor
+        self.memories = {}  # by address of a storage
+        self.operators = {}  # by function
+        self.steps, self.call, self.time = [], None, 0
+        self.symbols = {}  # a number that depends on values -> the step that it comes from
+        self.looked_at = set()  # steps whose results' numbers Python got
+        self.before = {}  # by id, the model's tensors, once as_arrays has something
+        self.as_arrays = {}  # of these, those that it got as arrays, with their shapes
+
+    def run(self, args: tuple, kwargs: dict) -> Run:
+        with contextlib.ExitStack() as stack:
+            if not self.way.computes:
+                stack.enter_context(torch.no_grad())
+            stack.callback(register_module_forward_pre_hook(self.enter).remove)
+            stack.callback(register_module_forward_hook(self.leave, always_call=True).remove)
+            with self:
+                result = self.model(*args, **kwargs)
+        return self.finish(result)
+
+    def enter(self, module: nn.Module, _: tuple) -> None:
+        if unwrapped(module) is not module:
+            return
+        above, kind = self.call, type(module).__name__
+        name = self.names.get(id(module), "")
+        path, depth = kind, 0
+        if above is not None:
+            inner = name.removeprefix(f"{above.name}." if above.name else "")
+            path = f"{above.path}/{kind}[{inner}]" if inner else f"{above.path}/{kind}"
+            depth = above.depth + 1
+        self.call = Call(module, above, path, name, depth)
+
+    def leave(self, module: nn.Module, _: tuple, result: object) -> None:
+        for call in self.call.chain() if self.call else ():
+            if call.module is module:
+                call.result, self.call = result, call.above
+                return
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        operator = self.operators.get(function)
+        if operator is None:
+            operator = self.operators[function] = describe(function)
+        if operator.aside:
+            value = function(*args, **kwargs)
+            if operator.raw == "device" and value.type == "meta" and self.device is not None:
+                return self.device
+            return value
+        if operator.raw == "__iter__":
+            return iter(self.__torch_function__(Tensor.unbind, types, (args[0],)))
+        if operator.sets:  # x.data = y
+            return self.set(operator, function, *args)
+        given = []
+        flatten((args, kwargs), given)
+        known = [self.know(tensor) for tensor in given if isinstance(tensor, Tensor)]
+        if operator.values and known and all(map(self.may_be_looked_at, known)):
+            return function(*args, **kwargs)
+        if self.way.computes and (operator.values or operator.sized):
+            for one in known:
+                self.looked_at.update(one.read())
+                if operator.raw in ("numpy", "__array__"):
+                    modules = [vars(module) for _, module in named_modules(self.model)]
+                    self.before = {id(t): t for t in tensors(modules)}
+                    self.as_arrays |= dict.fromkeys(one.read(), tuple(one.tensor.shape))
+        stands, real = self.choose(known)
+        if any(one.tensor is not stand for one, stand in zip(known, stands, strict=True)):
+            replaced = {id(k.tensor): stand for k, stand in zip(known, stands, strict=True)}
+            args, kwargs = replace_tensors(args, replaced), replace_tensors(kwargs, replaced)
+        versions = [_version(tensor) for tensor in stands]
+        self.time += 1
+        if real:
+            result = function(*args, **kwargs)
+        else:
+            result = self.way.call(operator, function, args, kwargs)
+        written = [i for i, before in enumerate(versions) if _version(stands[i]) != before]
+        made = []
+        flatten((result,), made)
+        if made or written:
+            numbers = [number for number in given if not isinstance(number, Tensor)]
+            self.note(operator, args, kwargs, known, stands, numbers, written, made)
+        return result
+
+    # -- whose tensors --
+
+    def know(self, tensor: Tensor) -> _Known:
+        known = self.known.get(id(tensor))
+        if known is not None:
+            return known
+        if is_wrapped(tensor):
+            inside = self.know(torch._C._functorch.get_unwrapped(tensor))
+            known = _Known(tensor, inside.read(), self.time, inside.memory, True)
+        else:
+            memory = self.memory_of(tensor)
+            known = _Known(tensor, memory.made_by, memory.time, memory, False)
+        self.known[id(tensor)] = known
+        if id(tensor) in self.inputs:
+            known.made_by = (INPUT,)
+        elif self.as_arrays and id(tensor) not in self.before and not known.memory.ours:
+            step = Step(
+                "FromNumpy", self.call, shape_of(tensor), {}, dict(self.as_arrays), set(), []
+            )
+            self.steps.append(step)
+            known.made_by = (step,)
+            return known
+        if not known.memory.ours and not is_wrapped(tensor):
+            known.original = True
+            self.device = self.device or tensor.device
+            self.replace(known)
+        return known
+
+    def memory_of(self, tensor: Tensor) -> Memory:
+        key = storage_of(tensor)
+        if key is None:
+            return Memory()
+        return self.memories.setdefault(key, Memory())
+
+    def replace(self, known: _Known) -> Tensor:
+        if known.stand_in is None:
+            known.stand_in = self.way.stand_in(known.tensor)
+            self.known[id(known.stand_in)] = known
+            self.memories[storage_of(known.stand_in)] = known.memory
+        return known.stand_in
+
+    def choose(self, known: list[_Known]) -> tuple[list[Tensor], bool]:
+        """The tensors to compute with, and whether their numbers are real."""
+        if self.way.computes:
+            return [one.stand_in if one.original else one.tensor for one in known], True
+        has = self.way.has
+        if not any(k.original or k.memory.changed or has(k.tensor) for k in known):
+            return [one.tensor for one in known], True
+        return [
+            one.tensor if not one.original and has(one.tensor) else self.replace(one)
+            for one in known
+        ], False
+
+    def may_be_looked_at(self, known: _Known) -> bool:
+        """Whether a tensor's numbers are the real ones, and depend on no input."""
+        if self.way.computes or known.memory.changed or INPUT in known.made_by:
+            return False
+        return known.original or not self.way.has(known.tensor)
+
+    def set(self, operator: Operator, function: Callable, target: Tensor, value: object) -> None:
+        known = self.know(target)
+        stand = known.stand_in if known.original else target
+        if isinstance(value, Tensor):
+            new = self.know(value)
+            (value,), _ = self.choose([new])
+            if operator.raw == "data":
+                known.made_by, known.time = new.read(), self.time
+                self.memories[storage_of(value)] = known.memory = new.memory
+        function(stand, value)
+
+    # -- keeping book --
+
+    def note(
+        self,
+        operator: Operator,
+        args: tuple,
+        kwargs: dict,
+        known: list[_Known],
+        stands: list[Tensor],
+        numbers: list,
+        written: list[int],
+        made: list,
+    ) -> None:
+        """What a function read, made and wrote."""
+        region = operator.raw == "__setitem__" and is_basic(args[1])
+        out = {id(tensor) for tensor in tensors(kwargs["out"])} if "out" in kwargs else set()
+        if region or operator.raw in OVERWRITES:
+            out.add(id(stands[0]))
+        data = None
+        if operator.word in WEIGHTED:
+            data = args[0] if args else kwargs.get("input")
+        results = [tensor for tensor in made if isinstance(tensor, Tensor)]
+        view = results[0] if len(results) == 1 and id(results[0]) not in self.known else None
+        viewed = None if view is None else self.memories.get(storage_of(view))
+        reads, weights, parameters = {}, set(), []
+        for one, stand in zip(known, stands, strict=True):
+            if operator.shaped or (id(stand) in out and stand is not data):
+                continue
+            if one.original and isinstance(one.tensor, nn.Parameter):
+                parameters.append(one.tensor)
+            for step in one.read(view if one.memory is viewed else None):
+                reads.setdefault(step, shape_of(stand))
+                if data is not None and stand is not data:
+                    weights.add(step)
+        for number in numbers:
+            reads |= {self.symbols[s]: () for s in _symbols(number) if s in self.symbols}
+        if operator.from_array and not known:
+            reads |= self.as_arrays
+        if operator.unchanged(args, kwargs):
+            made_by = tuple(reads)
+        else:
+            shape = ()
+            if results:
+                shape = shape_of(results[0]) if len(results) == 1 else None
+            elif written:
+                shape = shape_of(stands[written[0]])
+            name, attributes = operator.name(args, shape), operator.attributes(args, kwargs)
+            step = Step(name, self.call, shape, attributes, reads, weights, parameters)
+            self.steps.append(step)
+            made_by = (step,)
+        for number in made:
+            if not isinstance(number, Tensor):
+                self.symbols |= dict.fromkeys(_symbols(number), made_by[0])
+        if out and written and not region and operator.raw not in OVERWRITES:
+            written = [i for i in written if id(stands[i]) in out]
+        memories = set()
+        for i in written:
+            one, stand = known[i], stands[i]
+            if one.memory in memories:  # views of one memory count its changes together
+                continue
+            memories.add(one.memory)
+            one.memory.changed |= stand is not one.tensor
+            if region:
+                one.memory.write(self.time, made_by, stand[args[1]])
+            else:
+                one.memory.write(self.time, made_by, stand)
+                one.made_by, one.time, one.view = made_by, self.time, False
+        for tensor in results:
+            if id(tensor) not in self.known:
+                memory = self.memories.get(storage_of(tensor))
+                view = memory is not None
+                if not view:
+                    memory = self.memory_of(tensor)
+                    memory.ours, memory.made_by, memory.time = True, made_by, self.time
+                self.known[id(tensor)] = _Known(tensor, made_by, self.time, memory, view)
+
+    def finish(self, result: object) -> Run:
+        """Of all that was noted, what belongs to the run."""
+        outputs = [self.know(tensor) for tensor in tensors(result)]
+        needed = {step for one in outputs for step in one.read()}
+        depends = {INPUT}
+        for step in self.steps:
+            if not depends.isdisjoint(step.reads):
+                depends.add(step)
+                for call in step.call.chain() if step.call else ():
+                    if call.touched:
+                        break
+                    call.touched = True
+        for step in self.steps:
+            step.reads = {
+                before: shape
+                for before, shape in step.reads.items()
+                if before.drawn and (before in depends or before not in step.weights)
+            }
+            step.drawn = bool(step.reads) or _is_layer(step)
+            step.reads.pop(INPUT, None)
+        if not outputs:
+            needed.update(self.steps)
+        for step in reversed(self.steps):
+            if step in needed:
+                needed.update(step.reads)
+        steps = [step for step in self.steps if step.drawn and step in needed]
+        return Run(self.model, steps, not depends.isdisjoint(self.looked_at))
+
+
+def _is_layer(step: Step) -> bool:
+    """Whether a step that depends on no input belongs to a layer that ran."""
+    calls = list(step.call.chain()) if step.call and step.parameters else []
+    if any(isinstance(call.module, ParametrizationList) for call in calls):
+        return False
+    read = {id(parameter) for parameter in step.parameters}
+    return any(
+        not call.touched and not read.isdisjoint(map(id, parameters_of(call.module)))
+        for call in calls
     )
 
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """torch.export explains itself at length, in logs and warnings; an error says it all."""
-    level = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
+def _version(tensor: Tensor) -> int:
+    """How often the tensor's memory was written to."""
     try:
-        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(level)
+        return tensor._version
+    except RuntimeError:  # made in inference mode, which doesn't count
+        return -1
 
 
-@contextlib.contextmanager
-def _untouched(model: nn.Module) -> Iterator[None]:
-    """Undo what a forward pass leaves behind in its modules: a counter, a kept activation."""
-    before = [
-        (holder, dict(holder))
-        for module in model.modules()
-        for holder in (vars(module), module._parameters, module._buffers)
-    ]
-    try:
-        yield
-    finally:
-        for holder, content in before:
-            holder.clear()
-            holder.update(content)
+def _symbols(number: object) -> set:
+    return number.node.expr.free_symbols

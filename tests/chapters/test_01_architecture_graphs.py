@@ -10,8 +10,10 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
+from helpers import hiddenlayer as hl
 from helpers.model import ConvNet
 from tests.conftest import ROOT
 
@@ -54,7 +56,7 @@ def pictures(notebook):
 def test_every_graph_is_legible_at_the_width_of_a_notebook(run):
     stored = nbformat.read(ROOT / "notebooks" / f"{CHAPTER}.ipynb", as_version=4)
     for notebook in (run.notebook, stored):
-        assert len(pictures(notebook)) == 7
+        assert len(pictures(notebook)) == 10
         for texts, width, letters in pictures(notebook):
             assert width < 900, texts
             assert letters > 12, texts  # pixels
@@ -70,7 +72,7 @@ def test_the_two_main_pictures_show_what_they_should(run):
 
 
 def test_the_broken_network_shows_its_mistake_in_one_picture_only(run):
-    (operations, *_), (gradients, *_) = pictures(run.notebook)[4:6]
+    (operations, *_), (gradients, *_) = pictures(run.notebook)[7:9]
     assert "Conv3x3 > Relu" in operations
     assert "Concat" in operations
     assert "CatBackward0" in gradients
@@ -91,7 +93,7 @@ def test_the_untrained_parameters_are_those_without_a_gradient(run, printed):
 
 
 def test_saved_tensors_are_in_the_picture(run):
-    texts, *_ = pictures(run.notebook)[6]
+    texts, *_ = pictures(run.notebook)[9]
     assert {"input", "result", "self", "(8, 1, 28, 28)"} <= set(texts)
     assert texts.count("(8, 16, 28, 28)") == 2
 
@@ -144,9 +146,70 @@ def test_receptive_fields_are_those_that_autograd_finds(printed):
         assert seen[1][0] - seen[0][0] == int(step)
 
 
-def test_what_cant_be_drawn_is_explained(printed):
-    assert "Undecided can't be drawn for float32 2x3: it branches or loops" in printed
+def test_what_has_several_graphs_or_none_is_explained(printed):
+    assert "Mul from Graph of Undecided: 1 nodes, 0 edges (one way of several" in printed
+    assert "Abs from Graph of Undecided: 1 nodes, 0 edges (one way of several" in printed
     assert "ConvNet can't be drawn for float32 1x1x32x32: it raised ValueError" in printed
+
+
+def test_the_language_model_shows_what_its_text_says(run, printed):
+    whole, inside, operations = (texts for texts, *_ in pictures(run.notebook)[4:7])
+    assert whole.count("Embedding") == 2
+    assert {"blocks.0 to blocks.5", "x6", "shares a weight with token"} <= set(whole)
+    counts = [
+        int(text.split()[0].replace(",", "")) * (6 if text.endswith("each") else 1)
+        for text in whole
+        if "parameters" in text
+    ]
+    in_all = int(re.search(r"^([\d,]+) parameters$", printed, re.M)[1].replace(",", ""))
+    assert sum(counts) == in_all + 6240
+    assert inside.count("Add") == 3
+    assert {"Attention", "blocks.0.mlp"} <= set(inside)
+    assert operations.count("MaskedFill") == 1
+    assert operations.count("MatMul") == 2
+
+
+def test_the_mask_touches_the_scores_and_the_residual_stream_passes_by(run):
+    names = {"__name__": "chapter", "torch": torch, "nn": nn}
+    for cell in run.notebook.cells:
+        if "class GPT" in cell.source:
+            exec(cell.source, names)
+    graph = hl.build_graph(names["GPT"](layers=1), names["text"], depth=3)
+    (mask,) = [node for node in graph.nodes.values() if node.op == "MaskedFill"]
+    assert [node.op for node in graph.incoming(mask)] == ["Div"]
+    assert [node.op for node in graph.outgoing(mask)] == ["Softmax"]
+    adds = [node for node in graph.nodes.values() if node.op == "Add"]
+    assert adds[0] in graph.incoming(adds[1])
+    assert adds[1] in graph.incoming(adds[2])
+    model = names["GPT"]().eval()
+    text = torch.randint(65, (1, 64))
+    other = text.clone()
+    other[0, 40:] = 0
+    torch.testing.assert_close(model(text)[:, :40], model(other)[:, :40])
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, reentrant):
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 1)
+        self.by_size = nn.ModuleDict({'3"': nn.Linear(3, 3)})
+        self.reentrant = reentrant
+
+    def forward(self, x):
+        x = checkpoint(lambda v: self.b(v).relu(), self.a(x), use_reentrant=self.reentrant)
+        return self.c(self.by_size['3"'](x))
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_not_trained_asks_the_gradients(run, reentrant):
+    names = {}
+    for cell in run.notebook.cells:
+        if "def not_trained" in cell.source:
+            exec(cell.source.partition("\n\n\nprint")[0], names)
+    model = Checkpointed(reentrant)
+    model.c.bias.requires_grad_(False)
+    assert names["not_trained"](model, model(torch.rand(4, 3)).sum()) == ["c.bias"]
+    assert names["not_trained"](model) == ["c.bias"]
 
 
 def test_tensorboard_has_the_graph(run):
@@ -157,8 +220,11 @@ def test_tensorboard_has_the_graph(run):
 
 
 def test_solutions_say_what_they_found(printed):
-    assert "conv1 (1, 16, 14, 14)\nconv2 (1, 32, 7, 7)\nFlatten (1, 1568)\nfc (1, 64)" in printed
+    assert "Sequential conv1, 160 parameters, 1x16x14x14\nSequential conv2, 4,640 para" in printed
+    assert "\nFlatten \nSequential fc, 209,088 parameters, 1x64\nLinear out, 650 para" in printed
     assert "['conv1.0.weight', 'conv1.0.bias']" in printed
     assert "AvgPool2D 0" in printed
-    assert printed.count("Dense block ") == 4
-    assert printed.count("Transition ") == 3
+    assert printed.count("_DenseBlock ") == 4
+    assert printed.count("_Transition ") == 3
+    counts = re.findall(r"(\d) Graph of DenseNet: (\d+) nodes", printed)
+    assert [(int(depth), int(nodes)) for depth, nodes in counts] == [(1, 5), (2, 16), (3, 83)]

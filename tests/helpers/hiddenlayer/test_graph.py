@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 
 from helpers import hiddenlayer as hl
 from helpers.model import ConvNet
@@ -282,3 +283,152 @@ def test_missing_dot_is_named_with_the_remedy(convnet, tmp_path, monkeypatch):
 def test_an_unknown_format_is_named(convnet, tmp_path):
     with pytest.raises(ValueError, match="png, pdf or svg, not as 'jpeg'"):
         convnet.save(tmp_path / "a.jpeg")
+
+
+# ---- any text is text, any list of transforms ends ----
+
+
+@pytest.mark.parametrize(
+    "name", ["Conv & ReLU", "n < 3", "Stage <1>", "卷积块", 'a "b"', "a &gt; b", "x\\n", "<b>"]
+)
+def test_a_title_is_the_text_that_was_given(name):
+    model = nn.Sequential(nn.Conv2d(1, 1, 3), nn.ReLU())
+    graph = hl.build_graph(model, DIGIT, [Fold("Conv > Relu", "Block", name)])
+    svg = ElementTree.fromstring(graph._repr_svg_())
+    texts = [t.text.replace("\xa0", " ") for t in svg.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == [name]
+
+
+def test_names_of_modules_are_text_too():
+    model = nn.ModuleDict({'3" & <x>:y': nn.Linear(3, 3)})
+    model.forward = lambda x: model['3" & <x>:y'](x).relu()
+    for graph in (hl.build_graph(model, torch.zeros(2, 3), depth=1), raw(model, torch.zeros(2, 3))):
+        svg = graph._repr_svg_()
+        assert svg.count('class="edge"') == 1
+        assert svg.count('class="node"') == 2
+    assert "3&quot; &amp; &lt;x&gt;:y" in hl.build_graph(
+        model, torch.zeros(2, 3), depth=1
+    )._repr_svg_().replace("&#160;", " ")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("transforms", "expected"),
+    [
+        ([Fold("Relu", "Relu", "Activation")], ["Linear", "Activation", "Activation"]),
+        ([Fold("Relu", "__first__")], ["Linear", "Relu", "Relu"]),
+        ([Fold("Linear > Relu", "Linear")], ["Linear > Relu > Relu"]),
+        (
+            [
+                hl.transforms.Prune("Linear"),
+                hl.transforms.Prune("Relu"),
+                hl.transforms.FoldDuplicates(),
+            ],
+            [],
+        ),
+    ],
+)
+def test_any_list_of_transforms_ends(transforms, expected):
+    model = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.ReLU())
+    graph = hl.build_graph(model, torch.zeros(2, 3), transforms)
+    assert [node.title for node in graph.nodes.values()] == expected
+
+
+# ---- modules as boxes ----
+
+
+class Layer(nn.Module):
+    def __init__(self, width=8):
+        super().__init__()
+        self.up, self.down = nn.Linear(width, 16), nn.Linear(16, width)
+
+    def forward(self, x):
+        return x + self.down(self.up(x).relu())
+
+
+class Stack(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Embedding(10, 8)
+        self.layers = nn.ModuleList([Layer() for _ in range(6)])
+        self.shared, self.head = Layer(), nn.Linear(8, 10)
+
+    def forward(self, words):
+        x = self.embed(words)
+        for layer in self.layers:
+            x = layer(x)
+        for _ in range(3):
+            x = self.shared(x).tanh()
+        return self.head(x)
+
+
+WORDS = torch.zeros(2, 5, dtype=torch.int64)
+
+
+def test_a_module_at_a_depth_is_one_box_and_alike_neighbours_too():
+    graph = hl.build_graph(Stack(), WORDS, depth=1)
+    found = [(n.title, n.caption, n.repeat) for n in graph.nodes.values()]
+    shared = ("Layer", "shared\n280 parameters\n2x5x8", 1)
+    assert found == [
+        ("Embedding", "embed\n80 parameters\n2x5x8", 1),
+        ("Layer", "layers.0 to layers.5\n280 parameters each\n2x5x8", 6),
+        *[shared, ("Tanh", "", 1)] * 3,
+        ("Linear", "head\n90 parameters\n2x5x10", 1),
+    ]
+    assert [shape for *_, shape in graph.edges] == [(2, 5, 8)] * 8
+    svg = graph._repr_svg_()
+    assert "layers.0 to layers.5" in svg.replace("&#160;", " ")
+    assert ">x6<" in svg
+
+
+def test_the_next_depth_opens_the_boxes():
+    graph = hl.build_graph(Stack(), WORDS, depth=2)
+    titles = [node.title for node in graph.nodes.values()]
+    assert titles[:5] == ["Embedding", "Linear", "Relu", "Linear", "Add"]
+    assert len(titles) == 1 + 9 * 4 + 3 + 1
+    assert graph.nodes[list(graph.nodes)[1]].caption == "layers.0.up\n144 parameters\n2x5x16"
+    deeper = hl.build_graph(Stack(), WORDS, depth=3)
+    assert [n.title for n in deeper.nodes.values()] == titles
+
+
+def test_the_same_module_in_a_row_is_one_box_with_one_name():
+    model = nn.Sequential(*[Layer()] * 4)
+    (box,) = hl.build_graph(model, torch.zeros(2, 8), depth=1).nodes.values()
+    assert (box.repeat, box.caption) == (4, "0\n280 parameters\n2x8")
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.Linear(8, 8), nn.Linear(8, 8, bias=False)],
+        [nn.MaxPool1d(2), nn.MaxPool1d(2)],  # another shape
+        [nn.LeakyReLU(), nn.ReLU()],
+        [nn.Conv1d(2, 2, 3, padding=1), nn.Conv1d(2, 2, 3, padding=2, dilation=2)],
+    ],
+)
+def test_neighbours_that_differ_stay_apart(layers):
+    graph = hl.build_graph(nn.Sequential(*layers), torch.zeros(1, 2, 8), depth=1)
+    assert [node.repeat for node in graph.nodes.values()] == [1, 1]
+
+
+def test_boxes_of_modules_can_be_folded_by_pattern():
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
+    transforms = [Fold("Linear > ReLU", "Dense", "Dense & ReLU"), hl.transforms.FoldDuplicates()]
+    graph = hl.build_graph(model, torch.zeros(2, 8), transforms, depth=1)
+    assert boxes(graph) == ["Dense & ReLU x2"]
+
+
+def test_networks_of_every_size_fit_a_page():
+    densenet = classifier("densenet121")
+    image = torch.zeros(1, 3, 64, 64)
+    sizes = [len(hl.build_graph(densenet, image, depth=depth).nodes) for depth in (1, 2, 3)]
+    assert sizes[0] < sizes[1] < 20 < sizes[2] < 100
+    resnet = hl.build_graph(classifier("resnet18"), image, depth=1)
+    total = sum(node.parameters for node in resnet.nodes.values() if hasattr(node, "parameters"))
+    assert total == sum(p.numel() for p in classifier("resnet18").parameters())
+
+
+@pytest.mark.parametrize("depth", [0, -1, "2", 1.5])
+def test_another_depth_is_an_error(depth):
+    with pytest.raises(ValueError, match="depth is a number of calls, 1 or more"):
+        hl.build_graph(Stack(), WORDS, depth=depth)

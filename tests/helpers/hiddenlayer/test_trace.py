@@ -5,7 +5,10 @@ import logging
 import random
 import re
 import warnings
-from collections import Counter
+from collections import Counter, deque, namedtuple
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,9 +16,13 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torch.nn.parameter import is_lazy
+from torch.nn.utils import parametrizations, parametrize
 from torch.overrides import TorchFunctionMode
+from torch.utils.checkpoint import checkpoint
 
 from helpers import hiddenlayer as hl
+from helpers.hiddenlayer import stand_ins as trace_module
 from helpers.model import ConvNet
 from tests.helpers.hiddenlayer.graphs import (
     CLASSIFIERS,
@@ -261,14 +268,13 @@ def test_who_reads_a_tensor_after_a_write_to_a_part_of_it_depends_on_the_write()
             return row.tanh()
 
     graph = raw(Assign(), torch.zeros(3))
-    assert ops(graph) == ["Exp", "Copy", "Sin", "Gather", "Copy", "Gather", "Mul", "Tanh"]
-    exp, first_copy, sin, part, second_copy, row, mul, tanh = graph.nodes
+    assert ops(graph) == ["Exp", "Copy", "Sin", "Copy", "Gather", "Mul", "Tanh"]
+    exp, first_copy, sin, second_copy, row, mul, tanh = graph.nodes
     assert [edge[:2] for edge in graph.edges] == [
         (exp, first_copy),
-        (first_copy, part),  # the second write goes to a part of what the first one left
+        (first_copy, row),  # the second copy went to another row
+        (first_copy, mul),
         (sin, second_copy),
-        (part, second_copy),
-        (second_copy, row),
         (second_copy, mul),
         (row, tanh),
         (mul, tanh),  # row shows memory that mul has changed since
@@ -335,8 +341,9 @@ def test_a_branch_that_torch_knows_of_and_a_number_taken_from_a_tensor():
             return torch.cond(x.mean() > 0, torch.sin, torch.cos, (x,)) * scale
 
     graph = raw(Known(), LEFT)
-    assert ops(graph) == ["ReduceSum", "Item", "Add", "ReduceMean", "Gt", "Cond", "Mul"]
-    assert ("Cond", "Mul") in edges(graph)
+    assert ops(graph) == ["ReduceSum", "Item", "ReduceMean", "Gt", "Cond", "Mul"]
+    assert {("Cond", "Mul"), ("Item", "Mul")} <= set(edges(graph))
+    assert not graph.note  # true of every input
     assert "<svg" in graph._repr_svg_()
 
 
@@ -441,12 +448,12 @@ def test_the_model_and_the_random_states_are_as_they_were():
     assert model(DIGIT).shape == (1, 4)  # and it still runs
 
 
-# ---- what can't be drawn ----
+# ---- whose values decide: one real run, on copies ----
 
 
 class Branch(nn.Module):
     def forward(self, x):
-        return x * 2 if x.sum() > 0 else x
+        return x * 2 if x.sum() > 0 else x.exp()
 
 
 class Loop(nn.Module):
@@ -458,15 +465,397 @@ class Loop(nn.Module):
 
 class Numpy(nn.Module):
     def forward(self, x):
-        return torch.from_numpy(np.sin(x.detach().numpy()))
+        return torch.from_numpy(np.sin(x.detach().numpy())) * 2
+
+
+class Steps(nn.Module):
+    """Has a branch that no input decides."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.register_buffer("calls", torch.tensor(0))
+
+    def forward(self, x):
+        self.calls += 1
+        x = self.norm(x)
+        return x.relu() if self.calls % 2 else x.tanh()
+
+
+@pytest.mark.parametrize(
+    ("model", "args", "expected"),
+    [
+        (Branch(), LEFT, ["Exp"]),
+        (Branch(), LEFT + 1, ["Mul"]),
+        (Loop(), LEFT, ["Add"] * 2),
+        (Numpy(), LEFT, ["FromNumpy", "Mul"]),
+    ],
+)
+def test_of_several_ways_the_one_that_this_input_takes_is_drawn_and_it_says_so(
+    model, args, expected
+):
+    before = args.clone()
+    graph = raw(model, args)
+    assert ops(graph) == expected
+    assert "one way of several" in repr(graph)
+    assert "one way of several" in graph.build_dot().source
+    assert "one way of several" in graph._repr_svg_()
+    assert torch.equal(args, before)
+
+
+def test_a_branch_that_no_input_decides_is_no_other_way():
+    model = Steps()
+    graph = raw(model, torch.rand(4, 3))
+    assert ops(graph) == ["BatchNormalization", "Relu"]
+    assert not graph.note
+    assert model.calls == model.norm.num_batches_tracked == 0
+    assert torch.equal(model.norm.running_mean, torch.zeros(3))
+
+
+def test_a_real_run_is_the_last_resort(monkeypatch):
+    run = []
+    monkeypatch.setattr(trace_module.Copies, "__init__", lambda self: run.append(self))
+    raw(classifier("resnet18"), torch.zeros(1, 3, 64, 64))
+    assert not run
+    with pytest.raises(hl.GraphError):
+        raw(Branch(), LEFT)
+    assert len(run) == 1
+
+
+@torch.library.custom_op("course::dropout", mutates_args=())
+def course_dropout(x: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(np.sin(x.numpy()))
+
+
+@torch.library.custom_op("course::conv2d_", mutates_args=("x",))
+def course_conv(x: torch.Tensor) -> None:
+    x.mul_(2)
+
+
+class Custom(nn.Module):
+    def forward(self, x):
+        x = course_dropout(x.sin())
+        course_conv(x)
+        return x.exp()
+
+
+def test_custom_operators_of_any_name_without_a_rule_for_shapes():
+    graph = raw(Custom().eval(), LEFT)
+    assert ops(graph) == ["Sin", "Dropout", "Conv2d", "Exp"]
+    assert edges(graph) == [("Sin", "Dropout"), ("Dropout", "Conv2d"), ("Conv2d", "Exp")]
+    assert not graph.note
+
+
+# ---- containers of every kind ----
+
+Two = namedtuple("Two", "a b")
+
+
+@dataclass
+class Record:
+    a: torch.Tensor
+    parts: list
+
+
+class Slotted:
+    __slots__ = ("tensor",)
+
+    def __init__(self, tensor):
+        self.tensor = tensor
+
+
+class Into(nn.Module):
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+@pytest.mark.parametrize(
+    ("value", "function"),
+    [
+        (Two(LEFT, LEFT), lambda p: Two((p.a + p.b).relu(), None)),
+        (Record(LEFT, [LEFT]), lambda r: Record((r.a + r.parts[0]).relu(), [])),
+        (Slotted(LEFT), lambda s: Slotted((s.tensor + s.tensor).relu())),
+        ([{"a": (LEFT, {"b": LEFT})}], lambda v: [{"c": {"d": (v[0]["a"][0] + 1).relu()}}]),
+        (deque([LEFT, LEFT]), lambda d: deque([(d[0] + d[1]).relu()])),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_inputs_and_outputs_in_any_container(value, function):
+    graph = raw(Into(function), (value,))
+    assert edges(graph) == [("Add", "Relu")]
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_packed_sequences(packed):
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lstm, self.out = nn.LSTM(3, 5, batch_first=True), nn.Linear(5, 2)
+
+        def forward(self, x, lengths=None):
+            if lengths is not None:
+                x = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True)
+            return self.out(nn.utils.rnn.pad_packed_sequence(self.lstm(x)[0])[0])
+
+    x, lengths = torch.rand(3, 4, 3), torch.tensor([4, 3, 1])
+    args = (x, lengths)
+    if packed:
+        args = (nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True),)
+    graph = raw(Reader(), args)
+    expected = ["PackPaddedSequence"] * (not packed) + ["LSTM", "PadPackedSequence", "Gemm"]
+    assert ops(graph) == expected
+    assert set(pairwise(expected)) <= set(edges(graph))
+
+
+# ---- models of every kind ----
+
+
+def test_lazy_modules_are_drawn_and_stay_lazy():
+    model = nn.Sequential(
+        nn.LazyConv2d(4, 3), nn.LazyBatchNorm2d(), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10)
+    )
+    graph = raw(model, torch.zeros(2, 1, 8, 8))
+    assert ops(graph) == ["Conv", "BatchNormalization", "Relu", "Flatten", "Gemm"]
+    assert is_lazy(model[0].weight)
+    assert is_lazy(model[1].running_mean)
+    assert type(model[4]) is nn.LazyLinear
+    assert model(torch.zeros(2, 1, 8, 8)).shape == (2, 10)  # and can still be filled
+
+
+def test_a_model_without_a_byte_of_weights():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(10**5, 10**5), nn.ReLU(), nn.Linear(10**5, 3))
+    for device in ("meta", "cpu"):
+        graph = raw(model, torch.zeros(1, 10**5, device=device))
+        assert ops(graph) == ["Gemm", "Relu", "Gemm"]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_precisions(dtype):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.ReLU()).to(dtype)
+    assert ops(raw(model, DIGIT.to(dtype))) == ["Conv", "BatchNormalization", "Relu"]
+    with pytest.raises(hl.GraphError, match="float32 1x1x28x28: it raised RuntimeError"):
+        raw(model, DIGIT)
+
+
+def compiled_in_place(model):
+    model.compile()
+    return model
+
+
+@pytest.mark.parametrize("wrap", [torch.compile, nn.DataParallel, compiled_in_place])
+def test_wrappers_leave_no_trace(wrap):
+    def layers():
+        return nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+
+    plain = raw(nn.Sequential(nn.Linear(3, 3), layers()), LEFT)
+    for model in (
+        wrap(nn.Sequential(nn.Linear(3, 3), layers())),
+        nn.Sequential(nn.Linear(3, 3), wrap(layers())),
+    ):
+        graph = raw(model, LEFT)
+        assert repr(graph) == "Graph of Sequential: 3 nodes, 2 edges"
+        assert list(graph.nodes) == list(plain.nodes)
+
+
+def test_compiled_functions_are_followed():
+    @torch.compile
+    def compiled(x):
+        return x.sin().exp()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit.script is deprecated
+        scripted = torch.jit.script(sine)
+    assert edges(raw(Into(compiled), LEFT)) == [("Sin", "Exp")]
+    assert edges(raw(Into(scripted), LEFT)) == [("Sin", "Exp")]
+    assert scripted(LEFT).shape == LEFT.shape  # and runs as before
+
+
+def sine(x):
+    return x.sin().exp()
+
+
+def test_functions_of_functions():
+    layer = nn.Linear(3, 3)
+    assert edges(raw(Into(torch.vmap(lambda row: layer(row).exp())), LEFT)) == [("Gemm", "Exp")]
+    checkpointed = Into(lambda x: checkpoint(layer, x, use_reentrant=False).exp())
+    assert edges(raw(checkpointed, LEFT)) == [("Gemm", "Exp")]
+
+    class Square(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * x
+
+    assert edges(raw(Into(lambda x: Square.apply(x.sin()).exp()), LEFT)) == [
+        ("Sin", "Mul"),
+        ("Mul", "Exp"),
+    ]
+    slope = Into(lambda x: torch.autograd.grad(layer(x).sum(), layer.weight)[0])
+    assert ops(raw(slope, LEFT)) == ["Gemm", "ReduceSum", "Grad"]
+
+
+class NamedModules(nn.Module):
+    """Its layers are in a plain list, and that shadows a method."""
+
+    def __init__(self):
+        super().__init__()
+        self.modules = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)]
+        self.parameters = self.named_modules = self.children = None
+
+    def forward(self, x):
+        for layer in self.modules:
+            x = layer(x)
+        return x
+
+
+def test_layers_in_a_plain_list_and_attributes_that_shadow_methods():
+    model = NamedModules()
+    graph = raw(model, DIGIT)
+    assert ops(graph) == ["Conv", "BatchNormalization"]
+    assert next(iter(graph.nodes)) == "NamedModules/Conv2d/outputs/0"
+    assert model.modules[1].num_batches_tracked == 0
+
+
+# ---- layers that ran, though on no input ----
+
+
+class Positions(nn.Module):
+    """A position embedding and a position network; beside them what is no layer that ran."""
+
+    def __init__(self):
+        super().__init__()
+        self.position, self.coordinates = nn.Embedding(5, 3), nn.Linear(2, 3)
+        self.table, self.scale = nn.Parameter(torch.zeros(9, 3)), nn.Parameter(torch.ones(3))
+        self.register_buffer("places", torch.arange(5))
+        self.plain = parametrizations.weight_norm(nn.Linear(3, 3))
+        self.hyper = nn.Linear(3, 3)
+        parametrize.register_parametrization(self.hyper, "weight", Generated())
+        self.standard = Standardized(3, 3)
+
+    def forward(self, x):
+        x = x + self.position(self.places)
+        x = x + self.coordinates(torch.ones(5, 2)).tanh()
+        x = x + self.table[:5] * torch.arange(3).cos() + self.scale.exp()
+        return self.standard(self.hyper(self.plain(x)))
+
+
+class Generated(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.of = nn.Linear(3, 3)
+
+    def forward(self, weight):
+        return self.of(weight)
+
+
+class Standardized(nn.Linear):
+    def __init__(self, *sizes):
+        super().__init__(*sizes)
+        self.gain = nn.LayerNorm(3)
+
+    def forward(self, x):
+        return F.linear(x, self.gain(self.weight - self.weight.mean(1, keepdim=True)), self.bias)
+
+
+def test_layers_that_ran_on_no_input_are_drawn_and_what_prepares_weights_isnt():
+    graph = raw(Positions(), torch.zeros(2, 5, 3))
+    assert ops(graph) == [
+        *("Embedding", "Add", "Gemm", "Tanh", "Add", "Add", "Add", "Gemm", "Gemm", "Gemm")
+    ]
+    found = edges(graph)
+    assert {("Embedding", "Add"), ("Gemm", "Tanh"), ("Tanh", "Add")} <= set(found)
+    assert len(found) == 9 + 1 - 1  # a chain, with two that come in from the side
+    assert next(iter(graph.nodes)) == "Positions/Embedding[position]/outputs/0"
+
+
+# ---- false arrows, and missing ones ----
+
+
+def flows(model, x, factor):
+    """The outputs that change with the model's factor: the Jacobian, by trying."""
+    model.factor = 2.0
+    first = model(x)
+    model.factor = factor
+    second = model(x)
+    model.factor = 2.0
+    return [not torch.equal(a, b) for a, b in zip(first, second, strict=True)]
+
+
+class Parts(nn.Module):
+    """Writes to a part of a tensor, and reads parts that overlap with it or not."""
+
+    factor = 2.0
+    parts: ClassVar = {
+        "halves": (lambda x: x[:, :2], lambda x: x[:, :2], lambda x: x[:, 2:]),
+        "other rows": (lambda x: x[0], lambda x: x[1], lambda x: x.T[0]),
+        "every second": (lambda x: x[:, ::2], lambda x: x[:, 1::2], lambda x: x[:, 1:3]),
+        "diagonal": (lambda x: x.diagonal(), lambda x: x[0, 1:], lambda x: x[1:, 1]),
+        "all": (lambda x: x.view(-1), lambda x: x[2:], lambda x: x),
+    }
+
+    def __init__(self, which, before):
+        super().__init__()
+        self.which, self.before = which, before
+
+    def forward(self, x):
+        x = x.sin()
+        write, first, second = self.parts[self.which]
+        if self.before:  # the views are there before the write
+            written, one, other = write(x), first(x), second(x)
+            written.mul_(self.factor)
+        else:
+            write(x).mul_(self.factor)
+            one, other = first(x), second(x)
+        return one.tanh(), other.exp()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["views before", "views after"])
+@pytest.mark.parametrize("which", Parts.parts)
+def test_an_edge_wherever_a_value_flows_and_nowhere_else(which, before):
+    model, x = Parts(which, before), torch.rand(4, 4) + 1
+    graph = raw(model, x)
+    mul, tanh, exp = (next(n for n in graph.nodes.values() if n.op == op) for op in OPS)
+    shown = [leads(graph, mul, end) for end in (tanh, exp)]
+    assert shown == flows(model, x, 5.0)
+
+
+OPS = ("Mul", "Tanh", "Exp")
+
+
+def leads(graph, start, end):
+    reached = [start]
+    for node in reached:
+        reached += [after for after in graph.outgoing(node) if after not in reached]
+    return end in reached
+
+
+def test_a_random_tensor_of_an_inputs_shape_has_no_arrow_from_it():
+    assert edges(raw(Into(lambda x: x.sin() + torch.randn_like(x.cos())), LEFT)) == [("Sin", "Add")]
+
+
+def test_results_that_are_written_to_what_is_given():
+    def forward(x):
+        out = torch.empty(2, 3)
+        torch.sin(x, out=out)
+        torch.add(out[0], out[1], out=out[0])
+        return out.exp()
+
+    assert edges(raw(Into(forward), LEFT)) == [
+        *(("Sin", "Gather"), ("Sin", "Gather"), ("Sin", "Exp")),
+        *(("Gather", "Add"), ("Gather", "Add"), ("Add", "Exp")),
+    ]
+
+
+# ---- what can't be drawn ----
 
 
 @pytest.mark.parametrize(
     ("model", "args", "message"),
     [
-        (Branch(), LEFT, r"^Branch can't .* float32 2x3: it branches .*torchviz\.make_dot$"),
-        (Loop(), LEFT, r"^Loop can't .* float32 2x3: it branches or loops on the values"),
-        (Numpy(), LEFT, r"^Numpy can't .* float32 2x3: .*numpy.*submodules one by one$"),
         (
             ConvNet(),
             torch.zeros(1, 1, 28, 27),
@@ -476,9 +865,15 @@ class Numpy(nn.Module):
         (ConvNet(), DIGIT.long(), r"^ConvNet can't .* int64 1x1x28x28: it raised .*; check that"),
         (ConvNet(), DIGIT.numpy(), r"^ConvNet can't .* ndarray: it raised .*ndarray"),
         (ConvNet(), None, r"^ConvNet can't .* no inputs: .*missing.*images"),
-        (ConvNet(), (DIGIT, 3), r"^ConvNet can't .* float32 1x1x28x28, 3: .*too many positional"),
-        (ConvNet(), {"image": DIGIT}, r"^ConvNet can't .* float32 1x1x28x28: .*missing.*images"),
-        (nn.LazyLinear(3), LEFT, r"^LazyLinear can't .* float32 2x3: .*uninitialized parameter"),
+        (ConvNet(), (DIGIT, 3), r"^ConvNet can't .* float32 1x1x28x28, 3: .*takes 2 positional"),
+        (ConvNet(), {"image": DIGIT}, r"^ConvNet can't .* float32 1x1x28x28: .*keyword.*image"),
+        (nn.LazyLinear(3), LEFT.long(), r"^LazyLinear can't .* int64 2x3: it raised Runtime"),
+        (nn.BatchNorm1d(4), LEFT, r"^BatchNorm1d can't .* float32 2x3: it raised RuntimeError"),
+        (
+            Branch().to("meta"),
+            LEFT.to("meta"),
+            r"meta device .*; .*model\.to_empty\(device='cpu'\)",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
@@ -493,12 +888,30 @@ def test_what_cant_be_drawn_is_said_in_one_sentence(model, args, message, capfd,
     assert not [record for record in caplog.records if record.levelno > logging.DEBUG]
 
 
-def test_torchscript_is_named():
+def test_the_remedy_for_the_meta_device_works():
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(3, 3), Branch())
+    with pytest.raises(hl.GraphError, match=r"model\.to_empty\(device='cpu'\)"):
+        hl.build_graph(model, LEFT.to("meta"))
+    assert ops(raw(model.to_empty(device="cpu"), LEFT))[0] == "Gemm"
+
+
+def test_the_remedy_for_inputs_that_dont_fit_works():
+    with pytest.raises(hl.GraphError, match="check that it runs with inputs of these shapes and"):
+        hl.build_graph(ConvNet(), torch.zeros(1, 28, 28))
+    ConvNet()(torch.zeros(1, 1, 28, 28))
+    assert len(raw(ConvNet(), torch.zeros(1, 1, 28, 28)).nodes) == 12
+
+
+def test_torchscript_is_named_and_its_remedy_works():
+    layer = nn.Linear(3, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.jit.script is deprecated
-        compiled = torch.jit.script(nn.Linear(3, 3))
-    with pytest.raises(hl.GraphError, match="compiled to TorchScript: draw the Python module"):
-        hl.build_graph(compiled, LEFT)
+        compiled = torch.jit.script(layer)
+    for model in (compiled, nn.Sequential(compiled)):
+        with pytest.raises(hl.GraphError, match="compiled to TorchScript: draw the Python module"):
+            hl.build_graph(model, LEFT)
+    assert ops(raw(layer, LEFT)) == ["Gemm"]
 
 
 @pytest.mark.parametrize(("model", "name"), [(ConvNet, "type"), (torch.relu, "builtin")])
@@ -507,8 +920,17 @@ def test_only_modules_are_drawn(model, name):
         hl.build_graph(model, LEFT)
 
 
-def test_warnings_and_logs_are_as_loud_as_before():
-    hl.build_graph(nn.LSTM(3, 4), LEFT)
+def test_warnings_logs_and_prints_are_as_loud_as_before(capsys):
+    class Talks(nn.Module):
+        def forward(self, x):
+            print("here")
+            warnings.warn("there", UserWarning, stacklevel=1)
+            return x.exp()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        hl.build_graph(Talks(), LEFT)
+    assert capsys.readouterr() == ("", "")
     assert logging.root.manager.disable == logging.NOTSET
     with pytest.warns(UserWarning, match="still here"):
         warnings.warn("still here", UserWarning, stacklevel=1)
