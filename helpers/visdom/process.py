@@ -38,6 +38,8 @@ def serve(listening: socket.socket, guard: Guard, env_path: str, page_folder: st
         )
     except HTTPError as error:
         raise SystemExit(urllib.parse.unquote(error.reason)) from None
+    except OSError as error:
+        raise SystemExit(f"{env_path} can't be used: {error}") from None
     application.state = Environments(application.state)
     application.max_image_history = 1000  # 0.3.0 would keep the last four of a training's images
 
