@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from tornado.web import HTTPError
+from tornado.web import HTTPError, RequestHandler
 
 RULE = (
     "an environment's name has 1 to 60 letters, digits, spaces, dots, '_' and '-', begins with a "
@@ -123,6 +123,8 @@ def mend_visdom(env_path: str) -> None:
         assert len(gather) == 1
         server_utils.gather_envs.__defaults__ = (env_path,)  # not those in the user's home
 
+    # Theirs draws a page of the traceback, for which 0.3.0 gives up the reason.
+    web_handlers.BaseHandler.write_error = RequestHandler.write_error
     answer = socket_handlers.SocketHandler.on_message
 
     def on_message(self: object, message: str) -> None:

@@ -28,7 +28,8 @@ def serve(listening: socket.socket, guard: Guard, env_path: str, page_folder: st
     mend_visdom(env_path)
     folder = page_folder or os.devnull
     # Autoreload would start the server anew, without its windows, when a module's file changes.
-    app.tornado_settings.update(static_path=folder, template_path=folder, autoreload=False)
+    app.tornado_settings.update(static_path=folder, template_path=folder)
+    app.tornado_settings.update(autoreload=False, serve_traceback=False)
     try:
         application = guarded(app.Application, guard)(
             port=guard.port,
