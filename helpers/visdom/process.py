@@ -14,7 +14,6 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from helpers.pages.guard import Guard
 from helpers.pages.process import ask, run
-from helpers.visdom.environments import Environments, mend_visdom
 
 PROBE = '{"win": "", "eid": "main"}'
 """Asks a Visdom for a window that isn't there: the answer is "false"."""
@@ -24,6 +23,8 @@ def serve(listening: socket.socket, guard: Guard, env_path: str, page_folder: st
     """Start Visdom in a thread, and see that all of it answers."""
     sys.meta_path.insert(0, NoTorch())
     from visdom.server import app
+
+    from helpers.visdom.environments import Environments, mend_visdom
 
     mend_visdom(env_path)
     folder = page_folder or os.devnull
