@@ -1,4 +1,4 @@
-"""Visdom in a process of its own: its port, its page, its login, its files."""
+"""Visdom in a process of its own: its port, its page, its files."""
 
 import shutil
 
