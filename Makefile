@@ -19,7 +19,8 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 
 lab: $(VENV)/.lab  ## set up what is missing, and open JupyterLab on the chapters
-	@$(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks --LabApp.news_url=None \
+	@umask 077; $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks \
+	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
 
 test: $(VENV)/.test  ## set up what is missing, and check everything that CI checks

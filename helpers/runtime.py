@@ -1,11 +1,39 @@
 """How torch's threads wait and the C library keeps memory: what a process is told at its start.
 
-The numbers are in ``runtime.env``, which make and a shell read too.
+The numbers are in ``runtime.env``, which make and a shell read too. A kernel that was started
+without them (by conda, by VS Code) gets from ``settle`` what can still be set.
 """
 
+import os
+import sys
+import threading
 from pathlib import Path
 
 _LINES = Path(__file__).with_suffix(".env").read_text(encoding="utf-8").splitlines()
 
 SETTINGS = dict(line.split("=") for line in _LINES if line and not line.startswith("#"))
 """Names of environment variables and their values. They act on a process that starts with them."""
+
+
+def settle() -> None:
+    """Have torch's threads not spin for long while they wait, unless the environment decides it.
+
+    Before torch is loaded by setting the variables, which its OpenMP reads then. Afterwards by
+    a crowd: GNU's OpenMP cuts spinning to 100 rounds as long as it has more threads than there
+    are cores (its manual, under GOMP_SPINCOUNT), so some idle ones are kept. The number of
+    threads that compute stays, and with it every result.
+    """
+    if {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"} & os.environ.keys():
+        return
+    if "torch" not in sys.modules:
+        os.environ.update({name: SETTINGS[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")})
+    elif sys.platform == "linux":  # macOS and Windows have another OpenMP
+        threading.Thread(target=_crowd, name="keeps idle threads", daemon=True).start()
+
+
+def _crowd() -> None:
+    import torch
+
+    # What is computed in a Python thread gets threads of its own, which stay as long as it does.
+    torch.ones(1 << 20).sqrt_()
+    threading.Event().wait()

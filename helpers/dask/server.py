@@ -1,11 +1,15 @@
 """Dask's scheduler and workers on this machine, with Dask's dashboard as a page."""
 
 import json
+import socket
 import tempfile
-import urllib.parse
 from pathlib import Path
 
-from helpers.pages.process import asker, free_port, run
+from tornado.httpserver import HTTPServer
+
+from helpers.pages.guard import Guard
+from helpers.pages.guarded import guarded
+from helpers.pages.process import ask, run
 from helpers.pages.server import PageServer
 from helpers.runtime import SETTINGS
 
@@ -28,9 +32,9 @@ class DaskServer(PageServer):
     if not one a core. All of it listens on 127.0.0.1 only, on free ports, and a scheduler runs
     whatever code it is sent: so it lets in only who holds ``security``, keys that were made for
     it and are never written to a file. ``scheduler`` is its address; ``connect`` takes the
-    server itself. ``url`` is the address of the dashboard, which anybody on this machine may
-    read. ``stop()``, or leaving a ``with`` block, ends everything; so does the kernel's end. As
-    a cell's last line it shows the dashboard.
+    server itself. ``url`` is the address of the dashboard, which answers its own user only.
+    ``stop()``, or leaving a ``with`` block, ends everything; so does the kernel's end. As a
+    cell's last line it shows the dashboard.
 
     Raises ServerError if it doesn't start.
     """
@@ -46,15 +50,14 @@ class DaskServer(PageServer):
         self.security = Security.temporary()
         keys = {name: getattr(self.security, name) for name in TLS}
         self.workers = workers or CPU_COUNT
-        super().__init__(workers=self.workers, security=keys)
-        path = urllib.parse.urlsplit(self.url).path
-        identity = asker()(f"http://127.0.0.1:{self.port}{path}json/identity.json")
+        super().__init__(0, workers=self.workers, security=keys)
+        identity = ask(f"http://127.0.0.1:{self.port}{self._path}json/identity.json")
         self.scheduler = json.loads(identity)["address"]
         self.url += "status"
 
 
-def serve(workers: int, security: dict[str, str], prefix: str) -> int:
-    """Start the scheduler and the workers; return the dashboard's port."""
+def serve(listening: socket.socket, guard: Guard, workers: int, security: dict[str, str]) -> None:
+    """Start the scheduler, its dashboard and the workers."""
     import dask
     from distributed import LocalCluster, Security
 
@@ -72,18 +75,22 @@ def serve(workers: int, security: dict[str, str], prefix: str) -> int:
             "distributed.nanny.pre-spawn-environ": SETTINGS | {"OMP_NUM_THREADS": "1"},
         }
     )
-    port = free_port() if prefix else 0  # the prefix names the port
     cluster = LocalCluster(
         n_workers=0,
         threads_per_worker=1,
         host="127.0.0.1",
         security=Security(require_encryption=True, **security),
-        dashboard_address=f"127.0.0.1:{port}",
-        scheduler_kwargs={"http_prefix": prefix.format(port=port) or "/"},
+        dashboard_address="127.0.0.1:0",
+        scheduler_kwargs={"http_prefix": guard.base or "/"},
         preload=["helpers.dask.sweep"],  # torch, while nobody waits for it
     )
+    # Dask's own dashboard answers everybody: it is asked through the guard, and not at its port.
+    cluster.scheduler.http_server.stop()
+    dashboard = cluster.scheduler.http_application
+    dashboard.__class__ = guarded(type(dashboard), guard)
+    listening.setblocking(False)
+    cluster.loop.add_callback(HTTPServer(dashboard).add_sockets, [listening])
     cluster.scale(workers)  # they come while the notebook goes on
-    return cluster.scheduler.http_server.port
 
 
 def stop() -> None:

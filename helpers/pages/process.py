@@ -4,7 +4,6 @@ The first line of standard input holds the settings, as JSON. When all of the se
 port is written to standard output. When standard input closes, the process ends.
 """
 
-import http.cookiejar
 import json
 import os
 import socket
@@ -13,44 +12,48 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+from helpers.pages.guard import Guard
 
-def run(serve: Callable[..., int], stop: Callable[[], object] = lambda: None) -> None:
-    """Call ``serve`` with the settings, tell the parent the port it returns, wait for the end.
 
-    ``serve`` starts a server in a thread, and returns when all of it answers. A SystemExit says
-    in a sentence why it doesn't. ``stop`` ends what wouldn't end with this process.
+def run(serve: Callable[..., None], stop: Callable[[], object] = lambda: None) -> None:
+    """Listen, call ``serve``, tell the parent the port, and wait for the end.
+
+    ``serve`` gets the listening socket, a Guard and the settings, starts a server in a thread,
+    and returns when all of it answers. A SystemExit says in a sentence why it doesn't. ``stop``
+    ends what wouldn't end with this process.
     """
     settings = json.loads(sys.stdin.readline())
     # A server may print; the parent reads the port from what was standard output.
     parent, sys.stdout = sys.stdout, sys.stderr
-    port = serve(**settings)
+    os.umask(0o077)  # what it writes is for its user only
+    listening = listen(settings.pop("port"))
+    port = listening.getsockname()[1]
+    serve(listening, Guard(port, **settings.pop("guard")), **settings)
     print(port, file=parent, flush=True)
     sys.stdin.read()  # until the parent closes it or is gone
     stop()
     os._exit(0)
 
 
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody had a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def listen(port: int) -> socket.socket:
+    """A socket that listens at a port of 127.0.0.1, or at a free one if ``port`` is 0.
+
+    So early that no one can take the port in between.
+    """
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=128)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SystemExit(f"port {port}: {reason}. Leave out port= to get a free one.") from None
 
 
-def asker() -> Callable[..., str]:
-    """A function that gets an address, or posts data to it, and returns the answer's text."""
-    opener = urllib.request.build_opener(
-        urllib.request.ProxyHandler({}),  # no proxy leads to this machine
-        urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()),
-    )
-
-    def ask(address: str, data: str | None = None, timeout: float = 30) -> str:
-        try:
-            with opener.open(address, data and data.encode(), timeout) as reply:
-                return reply.read().decode("utf-8", errors="replace")
-        except urllib.error.HTTPError as error:
-            raise SystemExit(f"it answers {error.code} at {address}") from None
-        except OSError as error:
-            raise SystemExit(f"it doesn't answer at {address}: {error}") from None
-
-    return ask
+def ask(address: str, data: str | None = None, timeout: float = 30) -> str:
+    """Get an address, or post data to it: the answer's text. SystemExit if there is none."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # none leads here
+    try:
+        with opener.open(address, data and data.encode(), timeout) as reply:
+            return reply.read().decode("utf-8", errors="replace")
+    except urllib.error.HTTPError as error:
+        raise SystemExit(f"it answers {error.code} at {address}") from None
+    except OSError as error:
+        raise SystemExit(f"it doesn't answer at {address}: {error}") from None

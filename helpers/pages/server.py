@@ -2,15 +2,20 @@
 
 import contextlib
 import html
-import importlib.util
 import json
-import os
-import selectors
+import queue
+import secrets
 import subprocess
 import sys
 import tempfile
+import threading
+import weakref
 from pathlib import Path
 from typing import Self
+
+from helpers.pages.guard import knows_users
+from helpers.pages.reach import colab_address, find_way
+from helpers.pages.variables import stop_when_let_go
 
 HELPERS = Path(__file__).resolve().parents[1]
 
@@ -24,18 +29,24 @@ runpy.run_path(sys.argv[1], run_name="__main__")
 START_TIMEOUT = 60.0
 """Seconds that a server may take until it answers."""
 
+_started: weakref.WeakSet = weakref.WeakSet()
+
 
 class ServerError(RuntimeError):
     """A server didn't start or is gone; the message says why, and what to do."""
 
 
 class PageServer:
-    """A web server in a process of its own, on a free port of 127.0.0.1.
+    """A web server in a process of its own, on a port of 127.0.0.1; ``port=0`` is a free one.
 
     A subclass says in ``script`` what runs in that process: a file that hands a function to
     ``helpers.pages.process.run``. The process watches its standard input, which is a pipe from
     this one, and ends when that closes: at ``stop()``, when the kernel ends, and when the kernel
-    is killed.
+    is killed. In a notebook it is stopped, too, when no variable holds it any more, and when
+    its port is asked for again.
+
+    It answers this user only. Where the system doesn't say who asks (anywhere but on Linux), a
+    secret in ``url``, as long-lived as the server, does that.
     """
 
     script: Path
@@ -44,36 +55,61 @@ class PageServer:
     height = 800
     """Height of the embedded page, in pixels."""
 
-    def __init__(self, **settings: object) -> None:
-        settings["prefix"] = _proxy_prefix()
+    def __init__(self, port: int, **settings: object) -> None:
+        for other in list(_started):
+            if port and type(other) is type(self) and other.port == port:
+                other.stop()
+        way, by_user = find_way(), knows_users()
+        base = way.prefix + ("" if by_user else f"/token-{secrets.token_urlsafe()}")
+        settings["port"] = port
+        settings["guard"] = {
+            "base": base,
+            "by_user": by_user,
+            "proxied": bool(way.prefix),
+            "elsewhere": way.colab,
+        }
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by stop)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", RUN, self.script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
-            start_new_session=True,  # an interrupted cell must not interrupt the server
+            # An interrupted cell must not interrupt the server: on Windows, and elsewhere.
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            start_new_session=True,
         )
         try:
-            # Not on the command line, where every user of the machine could read a password.
-            with contextlib.suppress(BrokenPipeError):
+            # Not on the command line, where every user of the machine could read a secret.
+            with contextlib.suppress(OSError):
                 self._process.stdin.write(json.dumps(settings).encode() + b"\n")
                 self._process.stdin.flush()
             self.port = int(self._first_line())
+            self._path = base.format(port=self.port) + "/"
+            if way.colab:
+                root = colab_address(self.port)
+            else:
+                root = "" if way.prefix else f"http://127.0.0.1:{self.port}"
         except BaseException:
             self.stop()
             raise
-        self._path = settings["prefix"].format(port=self.port) or "/"
-        self.url = self._path if settings["prefix"] else f"http://127.0.0.1:{self.port}/"
+        self.url = root + self._path
+        self._hint = way.hint.format(port=self.port)
+        # The address without its secret, for what is printed.
+        self._place = root + way.prefix.format(port=self.port) + "/"
+        _started.add(self)
+        stop_when_let_go(self, type(self).stop)
 
     def _first_line(self) -> bytes:
         """What the process says when it serves. Raises ServerError if it doesn't say it."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            ready = selector.select(START_TIMEOUT)
-        line = self._process.stdout.readline() if ready else b""
+        lines = queue.SimpleQueue()
+        read = self._process.stdout.readline
+        threading.Thread(target=lambda: lines.put(read()), daemon=True).start()
+        try:
+            line = lines.get(timeout=START_TIMEOUT)
+            reason = line or self._last_words()
+        except queue.Empty:
+            line, reason = b"", f"it said nothing for {START_TIMEOUT:.0f} s"
         if not line:
-            reason = self._last_words() if ready else f"it said nothing for {START_TIMEOUT:.0f} s"
             raise ServerError(f"{type(self).__name__} didn't start: {reason}")
         return line
 
@@ -90,7 +126,8 @@ class PageServer:
 
     def stop(self) -> None:
         """End the process and wait for it. Does nothing the second time."""
-        self._process.stdin.close()
+        with contextlib.suppress(OSError):  # what was never read can't be written on
+            self._process.stdin.close()
         try:
             self._process.wait(5)
         except subprocess.TimeoutExpired:
@@ -99,6 +136,10 @@ class PageServer:
         self._process.stdout.close()
         self._log.close()
 
+    def __del__(self) -> None:
+        if hasattr(self, "_process"):
+            self.stop()
+
     def __enter__(self) -> Self:
         return self
 
@@ -106,7 +147,7 @@ class PageServer:
         self.stop()
 
     def __repr__(self) -> str:
-        state = f"at {self.url}" if self.is_running else "stopped"
+        state = f"at {self._place}" if self.is_running else "stopped"
         return f"{type(self).__name__} {state}"
 
     def _repr_html_(self) -> str:
@@ -114,28 +155,9 @@ class PageServer:
             return f"<p>{html.escape(repr(self))}</p>"
         name = type(self).__name__.removesuffix("Server")
         url = html.escape(self.url)
+        hint = f"<p>{html.escape(self._hint)}</p>" if self._hint else ""
         return (
-            f'<p><a href="{url}" target="_blank">Open {name} in a tab of its own</a></p>'
+            f'<p><a href="{url}" target="_blank">Open {name} in a tab of its own</a></p>{hint}'
             f'<iframe src="{url}" title="{name}" width="100%" height="{self.height}"'
             ' style="border: 1px solid #ccc"></iframe>'
         )
-
-
-def _proxy_prefix() -> str:
-    """Where the reader's browser finds a port of this machine, with "{port}" in it.
-
-    Empty if the browser is on this machine too. Otherwise the path under which
-    jupyter-server-proxy hands on a port: on a JupyterHub or Binder, or with a Jupyter server
-    that has a base URL or listens to other machines.
-    """
-    if importlib.util.find_spec("jupyter_server_proxy") is None:
-        return ""
-    base = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
-    if base is None:
-        from jupyter_server.serverapp import list_running_servers
-
-        for server in list_running_servers():
-            local = server["hostname"] in ("localhost", "127.0.0.1", "::1")
-            if server["pid"] == os.getppid() and not (local and server["base_url"] == "/"):
-                base = server["base_url"]
-    return f"{base.rstrip('/')}/proxy/absolute/{{port}}/" if base is not None else ""

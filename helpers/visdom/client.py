@@ -4,9 +4,11 @@ Visdom 0.2.4 and 0.3.0 (https://github.com/fossasia/visdom) draw; this only smoo
 """
 
 import functools
+import http.client
 import inspect
 import json
 import logging
+import urllib.parse
 from collections.abc import Callable
 
 import numpy as np
@@ -61,15 +63,10 @@ class VisdomClient(visdom.Visdom):
 
     @property
     def session(self) -> requests.Session:
-        """The connection, logged in; made at first use."""
+        """The connection; made at first use."""
         if self._session is None:
             session = requests.Session()
             session.trust_env = False  # no proxy leads to this machine
-            if self.username:
-                user = {"username": self.username, "password": self.password}
-                reply = session.post(f"{self.server}:{self.port}{self.base_url}/", json=user)
-                if not reply.ok:
-                    raise ServerError("Visdom refuses the name or the password")
             self._session = session
         return self._session
 
@@ -85,10 +82,13 @@ class VisdomClient(visdom.Visdom):
                 "Start a new VisdomServer on the same folder: what was saved is there again."
             ) from None
         if not reply.ok:
-            raise ServerError(
-                f"Visdom refuses {url.rpartition('/')[2]!r} (status {reply.status_code}): "
-                "is there a window and an environment of that name, and was a login needed?"
+            known = reply.reason == http.client.responses.get(reply.status_code)
+            why = (
+                f"(status {reply.status_code}): is there a window and an environment of that name?"
+                if known
+                else f"because {urllib.parse.unquote(reply.reason)}."
             )
+            raise ServerError(f"Visdom refuses {url.rpartition('/')[2]!r} {why}")
         return reply.text
 
     def get_env_list(self) -> list[str]:

@@ -5,23 +5,22 @@ from pathlib import Path
 
 from helpers.pages.server import PageServer, ServerError
 from helpers.visdom.client import VisdomClient
+from helpers.visdom.environments import check_name
 from helpers.visdom.page import page_folder
 
 
 class VisdomServer(PageServer):
     """Visdom, which keeps its environments in a folder, and its clients.
 
-    ``client()`` hands out clients; ``url`` is the address of the page and ``port`` its port;
-    ``stop()``, or leaving a ``with`` block, ends it. As a cell's last line it shows the page.
-    What ``client().save([...])`` saved is there again for the next server on the same folder;
-    what wasn't saved is lost with the server.
+    ``client()`` hands out clients. As a cell's last line it shows the page; ``url`` is its address
+    and ``port`` its port. ``stop()``, leaving a ``with`` block, or giving its variable to something
+    else ends it. What ``client().save([...])`` saved is there again for the next server on the same
+    folder; what wasn't saved is lost with the server.
 
-    Only programs on this machine reach the server, but any user's can. Where others work on the
-    same machine, ask for a name and a password: ``login=("me", getpass.getpass())``. Then log in
-    at ``url``, in a tab of its own; ``client()`` logs in by itself.
+    It answers its own user only, and the folder and its files are made for that user only.
 
-    ``port`` is for those who need a certain one, and ``page=False`` for a server without its
-    page, which needs no download.
+    ``port`` is for those who need a certain one, as for ``ssh -L``: see ``helpers.pages.reach``.
+    ``page=False`` is for a server without its page, which needs no download.
 
     Raises OSError if the folder can't be made, AssetsError if the page's files can't be had,
     ServerError if Visdom doesn't start.
@@ -29,38 +28,27 @@ class VisdomServer(PageServer):
 
     script = Path(__file__).with_name("process.py")
 
-    def __init__(
-        self,
-        env_path: Path | str,
-        port: int = 0,
-        login: tuple[str, str] | None = None,
-        page: bool = True,
-    ) -> None:
+    def __init__(self, env_path: Path | str, port: int = 0, page: bool = True) -> None:
         env_path = Path(env_path).resolve()
-        env_path.mkdir(parents=True, exist_ok=True)
+        env_path.mkdir(mode=0o700, parents=True, exist_ok=True)
         for file in env_path.glob("*.json"):
             _check_environment(file)
-        if login is not None and not all(login):
-            raise ValueError("login must be a name and a password, and neither of them empty")
-        self._login = login
         self._clients = []
         self._has_page = page
         folder = str(page_folder()) if page else None
-        super().__init__(env_path=str(env_path), port=port, login=login, page_folder=folder)
+        super().__init__(port, env_path=str(env_path), page_folder=folder)
 
     def client(self, env: str = "main", **options: object) -> VisdomClient:
         """A client that draws in the environment ``env``; ``options`` are those of Visdom's own.
 
-        Raises ServerError if the server is gone.
+        Raises ValueError if no environment can have that name, ServerError if the server is gone.
         """
-        username, password = self._login or (None, None)
+        check_name(env)
         client = VisdomClient(
             server="http://127.0.0.1",
             port=self.port,
             base_url=self._path.rstrip("/") or "/",
             env=env,
-            username=username,
-            password=password,
             **options,
         )
         self._clients.append(client)

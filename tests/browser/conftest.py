@@ -36,7 +36,9 @@ OPTIONS = [
     # The course works without a network: a page that asks for something elsewhere fails here,
     # on every machine alike.
     "--no-proxy-server",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    # But evil.example leads to this machine, for the test of who is answered.
+    "--host-resolver-rules=MAP evil.example 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, "
+    "EXCLUDE localhost",
 ]
 
 PATIENCE = 120_000

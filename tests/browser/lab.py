@@ -15,6 +15,7 @@ import psutil
 from playwright.sync_api import Page
 
 from tests.browser.conftest import PATIENCE
+from tests.conftest import ROOT
 
 SETTINGS = {
     # Otherwise cells outside the window aren't in the page, where a test could find them.
@@ -22,6 +23,10 @@ SETTINGS = {
     # Otherwise a question about Jupyter's news covers a corner of the page.
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false"},
 }
+
+OPTIONS_OF_MAKE_LAB = re.findall(
+    r"--LabApp\.(?!default_url)\S+", (ROOT / "Makefile").read_text(encoding="utf-8")
+)
 
 
 def copy_chapter(source: Path, folder: Path, **parameters: object) -> None:
@@ -79,7 +84,7 @@ def jupyterlab(
                 "--IdentityProvider.token=",
                 "--LabApp.expose_app_in_browser=True",
                 "--LabApp.extension_manager=readonly",
-                "--LabApp.news_url=None",
+                *OPTIONS_OF_MAKE_LAB,
             ],
             cwd=course,
             env=environment,

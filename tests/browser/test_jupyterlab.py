@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import nbformat
 import psutil
 import pytest
+import requests
 from playwright.sync_api import expect
 
 from tests.browser.conftest import WatchedPage
@@ -121,6 +122,16 @@ def visit(request, browser, servers, course):
         for process in {*family, *server.children(recursive=True)}:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+
+def test_make_labs_jupyterlab_asks_nobody_for_updates(servers):
+    """Asked for news, it has none, and wasn't made to look for any."""
+    address, server = servers("/")
+    assert "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate" in server.cmdline()
+    assert "--LabApp.news_url=None" in server.cmdline()
+    for news in ("update", "news"):
+        answer = requests.get(f"{address}lab/api/{news}", timeout=60)
+        assert answer.json() in ({"notification": None}, {"news": []}), news
 
 
 @visits("")

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 
 from helpers.runtime import SETTINGS
 from tests.conftest import ROOT
@@ -51,3 +52,51 @@ def test_the_numbers_stand_nowhere_else():
             text = (ROOT / name).read_text(encoding="utf-8", errors="replace")
             assert "3355443" + "2" not in text, name
             assert "GOMP_SPINCOUNT" + "=3" not in text, name
+
+
+def in_a_process_without_them(script, **environment):
+    """What a Python script prints that starts as conda and VS Code start a kernel."""
+    names = {*SETTINGS, "OMP_NUM_THREADS"}
+    plain = {name: value for name, value in os.environ.items() if name not in names}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, cwd=ROOT, env=plain | environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split()
+
+
+def test_they_are_set_before_torch_is_loaded_unless_the_environment_says_otherwise():
+    show = "import os, helpers; print(*(os.environ.get(n) for n in ('OMP_WAIT_POLICY', {!r})))"
+    show = show.format("GOMP_SPINCOUNT")
+    assert in_a_process_without_them(show) == ["PASSIVE", SETTINGS["GOMP_SPINCOUNT"]]
+    own = {"OMP_WAIT_POLICY": "ACTIVE"}
+    assert in_a_process_without_them(show, **own) == ["ACTIVE", "None"]
+    assert in_a_process_without_them(show, OMP_NUM_THREADS="4") == ["None", "None"]
+
+
+SPIN = """
+import time
+import torch
+torch.set_num_threads(2)
+if {settled}:
+    from helpers.chapter import check_parameters
+    time.sleep(1)
+numbers = torch.ones(1 << 16)
+def work():
+    for _ in range(40):
+        numbers.sqrt()
+        time.sleep(0.01)
+work()
+start = time.process_time()
+work()
+print(time.process_time() - start, torch.get_num_threads())
+"""
+
+
+def test_after_torch_is_loaded_its_waiting_threads_rest():
+    """In seconds of the processor, which don't depend on what else runs. GNU's OpenMP only."""
+    spun, threads = map(float, in_a_process_without_them(SPIN.format(settled=False)))
+    rested, same_threads = map(float, in_a_process_without_them(SPIN.format(settled=True)))
+    assert threads == same_threads == 2
+    if sys.platform == "linux" and (os.cpu_count() or 1) > 1:
+        assert rested < spun / 4

@@ -13,10 +13,11 @@ import pytest
 import requests
 
 from helpers.pages import server as page_server
+from helpers.pages.reach import Way
 from helpers.tensorboard import TensorBoardServer
 from helpers.visdom import ServerError, VisdomServer
 from tests.conftest import ROOT
-from tests.helpers.conftest import process
+from tests.helpers.conftest import other_web_server, process
 
 
 @pytest.fixture(params=["TensorBoardServer", "VisdomServer"])
@@ -139,21 +140,43 @@ def test_its_process_never_loads_torch(start):
     assert not {name for name in loaded if "torch" in name}
 
 
-@pytest.mark.parametrize(
-    ("running", "prefix"),
-    [
-        ({"hostname": "127.0.0.1", "base_url": "/"}, ""),
-        ({"hostname": "localhost", "base_url": "/lab1/"}, "/lab1/proxy/absolute/{port}/"),
-        ({"hostname": "0.0.0.0", "base_url": "/"}, "/proxy/absolute/{port}/"),
-        ({"hostname": "localhost", "base_url": "/lab1/", "pid": -1}, ""),
-    ],
-)
-def test_the_prefix_is_that_of_the_jupyter_server_that_started_this_kernel(
-    monkeypatch, running, prefix
-):
-    from jupyter_server import serverapp
+def test_a_port_may_be_asked_for_and_is_handed_on(start):
+    """A cell that asks for a port can be run again."""
+    first = start()
+    port = first.port
+    first.stop()
+    second = start(port=port)
+    assert second.port == port
+    third = start(port=port)
+    assert third.port == port
+    assert not second.is_running
+    assert requests.get(third.url).ok
 
-    monkeypatch.delenv("JUPYTERHUB_SERVICE_PREFIX", raising=False)
-    listed = [{"pid": os.getppid()} | running]
-    monkeypatch.setattr(serverapp, "list_running_servers", lambda: listed)
-    assert page_server._proxy_prefix() == prefix
+
+def test_a_port_that_something_else_has_is_named(start):
+    with other_web_server() as port:
+        with pytest.raises(ServerError, match=f"port {port}: .*in use. Leave out port="):
+            start(port=port)
+        assert requests.get(f"http://127.0.0.1:{port}/").text == "welcome"
+
+
+def test_a_hint_is_shown_beside_the_page_and_nowhere_else(start, monkeypatch):
+    monkeypatch.setattr(page_server, "find_way", lambda: Way(hint="forward <{port}>"))
+    server = start()
+    assert f"<p>forward &lt;{server.port}&gt;</p>" in server._repr_html_()
+    assert "forward" not in repr(server) + server.url
+
+
+def test_on_windows_too_an_interrupted_cell_does_not_interrupt_it(logdir, monkeypatch):
+    """There the constant exists; here it is only seen to arrive."""
+    seen = {}
+
+    def popen(command, **options):
+        seen.update(options)
+        raise OSError("not today")
+
+    monkeypatch.setattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 512, raising=False)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with pytest.raises(OSError, match="not today"):
+        TensorBoardServer(logdir)
+    assert seen["creationflags"] == 512

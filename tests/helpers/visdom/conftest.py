@@ -10,12 +10,3 @@ def visdom(tmp_path_factory):
     """A Visdom server that serves many tests; each draws into an environment of its own."""
     with VisdomServer(tmp_path_factory.mktemp("environments")) as server:
         yield server
-
-
-# ---- Visdom with a login ----
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    with VisdomServer(tmp_path_factory.mktemp("guarded"), login=("me", "pass word")) as server:
-        yield server
