@@ -1,6 +1,7 @@
 """The decision table, and what speaks for and against a reader's diagnosis."""
 
 import difflib
+import functools
 import inspect
 import textwrap
 from typing import NamedTuple
@@ -94,7 +95,7 @@ def diagnose(letter: str, guess: str) -> Verdict:
     right = name == truth.name
     guessed = truth if right else [each for each in ILLNESSES if each.name == name][-1]
 
-    measures = measure(patient(letter))
+    measures = _measures(letter)
     found = signs_of(measures)
     speaks_for = [_say(sign, True, measures) for sign in guessed.signs if sign in found]
     against = [_say(sign, False, measures) for sign in guessed.signs if sign not in found]
@@ -108,6 +109,11 @@ def diagnose(letter: str, guess: str) -> Verdict:
         heading, advice = "no.", truth.confused_with.get(name, "").format(**measures)
     heading = f"Patient {truth.patient}, {name}: {heading}"
     return Verdict(heading, right, speaks_for, against, rest, advice)
+
+
+@functools.cache
+def _measures(letter: str) -> Measures:
+    return measure(patient(letter))
 
 
 def _say(name: str, shows: bool, measures: Measures) -> str:

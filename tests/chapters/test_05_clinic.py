@@ -60,7 +60,7 @@ def test_nothing_but_folded_solutions_names_a_patients_illness(stored):
 
 
 def test_names_to_choose_from_are_listed(run):
-    (printed,) = outputs(run.notebook, "print(")
+    (printed,) = outputs(run.notebook, 'print("\\n"')
     assert printed.text.split("\n")[:-1] == NAMES
 
 

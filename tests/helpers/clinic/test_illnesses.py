@@ -91,28 +91,27 @@ def test_recordings_are_small_and_nothing_but_event_files():
     assert folders == {*BY_LETTER, "lessons"}
 
 
-@pytest.mark.parametrize("letter", ["J", "K"])
-def test_what_is_measured_is_what_the_code_gives(letter, tmp_path):
-    """Two of the calmer ones, trained again: what is rounded differently doesn't grow in them."""
+@pytest.mark.parametrize(
+    ("letter", "state", "make", "name"),
+    [("J", "ill", ill_recipe, "branch cut by detach"), ("A", "cured", cured_recipe, "healthy")],
+)
+def test_what_is_measured_is_what_the_code_gives(letter, state, make, name, tmp_path):
+    """One patient and one cure, trained again; on another CPU sums are rounded differently."""
     (stored,) = (
         row
         for row in measured.read()
-        if (row["patient"], row["state"], row["seed"]) == (letter, "ill", 0)
+        if (row["patient"], row["state"], row["seed"]) == (letter, state, 0)
     )
-    new = measure(train(ill_recipe(BY_LETTER[letter], seed=0), tmp_path))
-    assert suspects(new) == [BY_LETTER[letter].name]
-    for name, tolerance in {
+    new = measure(train(make(BY_LETTER[letter], seed=0), tmp_path))
+    assert suspects(new) == [name]
+    assert new.keys() == stored.keys() - {"patient", "state", "seed"}
+    for quantity, tolerance in {
         "first_loss": 1e-3,
         "last_loss": 0.1,
-        "train_accuracy": 0.06,
-        "test_accuracy": 0.06,
+        "train_accuracy": 0.04,
+        "test_accuracy": 0.04,
         "depth_ratio": 0.02,
         "train_mean": 1e-4,
         "silent_first": 1e-3,
     }.items():
-        assert math.isclose(new[name], stored[name], abs_tol=tolerance), name
-
-
-def test_a_cure_that_is_a_recipe_of_its_own_restores_the_healthy_range(tmp_path):
-    """Weights drawn anew, for the exploding gradients: trained here, not only read."""
-    assert suspects(measure(train(cured_recipe(BY_LETTER["A"], seed=5), tmp_path))) == ["healthy"]
+        assert math.isclose(new[quantity], stored[quantity], abs_tol=tolerance), quantity
