@@ -157,6 +157,9 @@ def _drawing(method: Callable) -> Callable:
             elif isinstance(value, list) or getattr(value, "ndim", 0) or argument in ("X", "Y"):
                 value = numbers(name, argument, value)
             given[argument] = value
+        if given.get("append") and given.get("win"):  # Visdom drops text for a window to come
+            client, place = given["self"], (given["win"], given.get("env"))
+            given["append"] = client.win_exists(*place) is not False
         if name in ("surf", "contour"):  # whose own range is NaN where a single value is
             low, high = bin_edges(given["X"][np.isfinite(given["X"])], 1)
             given["opts"] = {"xmin": low, "xmax": high} | opts

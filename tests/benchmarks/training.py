@@ -114,8 +114,9 @@ def chapter(arguments, output_dir, whole=False):
 def bare(arguments, output_dir):
     """The chapter's model, optimizer and batches, and nothing else."""
     _, names = chapter_cells(arguments, output_dir)
-    model, loader = names["model"], names["loader"]
-    batches = list(loader)
+    torch.manual_seed(arguments.seed)
+    model = names["ConvNet"]().to(memory_format=torch.channels_last)
+    batches = list(names["loader"])
     optimizer = torch.optim.Adam(model.parameters(), lr=arguments.learning_rate, fused=True)
     loss_function = nn.CrossEntropyLoss()
 

@@ -103,6 +103,13 @@ def test_what_cannot_be_drawn_is_refused_before_anything_is_sent(client):
     assert not client.win_exists("infinite")
 
 
+def test_text_that_is_appended_to_nothing_begins_a_window(client):
+    for line in ("one", "two", "three"):
+        client.text(line, win="log", env="a new one", append=True)
+    window = json.loads(client.get_window_data("log", env="a new one"))
+    assert window["content"] == "one<br>two<br>three"
+
+
 def test_closing_what_is_not_there_does_nothing(client):
     client.close(win="no window", env="no environment")
     client.text("note", win="closed", env="closing")
