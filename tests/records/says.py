@@ -134,6 +134,8 @@ def output(content: dict, exact: bool, source: str) -> list[str]:
         words = normalize_text(overwrite(words)).rstrip().split("\n")
         return words if exact else [marked(line, source) for line in words]
 
+    if "image/svg+xml" in content.get("data", {}):
+        exact = True  # of a graph, only the coordinates depend on the machine
     if content["output_type"] == "stream":
         return text(content["text"])
     lines = []
