@@ -3,8 +3,8 @@
     python docs/slides.py [FOLDER]     # docs/_build/slides by default
 
 One deck a chapter, in FOLDER/<chapter>.html, and reveal.js beside it, which the decks use. A slide
-is a heading, the picture under it, and what the chapter says to look at in it; what the chapter says
-beyond the first paragraph is in the speaker's notes.
+is a heading, the picture under it, and what the chapter says to look at in it; what the chapter
+says beyond the first paragraph is in the speaker's notes.
 """
 
 import base64
@@ -78,7 +78,9 @@ def _words_after(notebook: nbformat.NotebookNode, number: int) -> tuple[str, str
         after = notebook.cells[number + 1 : number + 2]
         text = after[0].source if after and after[0].cell_type == "markdown" else ""
     # Links lead out of the slides, and another section has its own.
-    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", IMAGE.sub("", re.split(r"^#", text, flags=re.M)[0]))
+    text = re.sub(
+        r"\[([^\]]+)\]\([^)]+\)", r"\1", IMAGE.sub("", re.split(r"^#", text, flags=re.M)[0])
+    )
     first, _, rest = text.strip().partition("\n\n")
     if first.endswith(":"):  # a list follows
         listed, _, rest = rest.partition("\n\n")

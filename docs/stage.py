@@ -172,4 +172,3 @@ def _cards() -> str:
             f"{chapter.sees[0].upper()}{chapter.sees[1:]}.\n\n*{chapter.minutes}*\n:::\n"
         )
     return "::::{container} chapter-cards\n" + "\n".join(cards) + "::::\n"
-

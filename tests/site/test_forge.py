@@ -29,8 +29,8 @@ def steps(path):
 def run_step(workflow, script, folder, **variables):
     """Run the step of a workflow whose script holds ``script``, as bash on a runner does.
 
-    The folder is laid out as the checkout would be; ``variables`` stand for the step's ``env``, all of
-    whose names must be given.
+    The folder is laid out as the checkout would be; ``variables`` stand for the step's ``env``, of
+    which no name may be missing.
     """
     (step,) = [
         step
@@ -145,9 +145,9 @@ def test_the_issue_names_the_chapter_that_broke(checkout, number):
     body = (checkout / "bin" / "body.md").read_text()
     assert "04_visdom_gallery" in body and "https://forge/run/1" in body
     assert ("issue comment 7" in called) == bool(number)
-    assert ("issue create --title On the newest releases, these break: 04_visdom" in called) != bool(
-        number
-    )
+    assert (
+        "issue create --title On the newest releases, these break: 04_visdom" in called
+    ) != bool(number)
 
 
 def test_an_issue_comes_also_when_nothing_could_be_said(checkout):
@@ -247,7 +247,9 @@ def test_a_dead_link_is_found_and_a_slow_one_is_not_called_dead(tmp_path, monkey
         import check_links
     finally:
         sys.path.remove(str(ROOT / ".ci"))
-    (tmp_path / "page.md").write_text("[a](https://good/x#part) [b](https://gone/) [c](https://slow)")
+    (tmp_path / "page.md").write_text(
+        "[a](https://good/x#part) [b](https://gone/) [c](https://slow)"
+    )
     cell = {"cell_type": "markdown", "source": ["[d](https://gone/)"]}
     (tmp_path / "n.ipynb").write_text(json.dumps({"cells": [cell]}))
     answers = {"https://gone/": "gone: status 404", "https://slow": "unclear: timed out"}
@@ -272,10 +274,21 @@ def test_what_broke_is_said_per_chapter(tmp_path):
         "@pytest.mark.parametrize('path', ['01_architecture_graphs', '04_visdom_gallery'])\n"
         "def test_runs(path):\n    assert path[:2] != '04', 'panes are gone'\n"
     )
-    (tmp_path / "test_02_tensorboardx_training.py").write_text("def test_x():\n    raise OSError('y')\n")
+    (tmp_path / "test_02_tensorboardx_training.py").write_text(
+        "def test_x():\n    raise OSError('y')\n"
+    )
     (tmp_path / "test_model.py").write_text("def test_model():\n    assert 1 == 2\n")
     results = tmp_path / "results.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+    ]
     subprocess.run([*command, f"--junitxml={results}", tmp_path], cwd=tmp_path, capture_output=True)
     found = releases.broken(results)
     assert set(found) == {"04_visdom_gallery", "02_tensorboardx_training", "the helpers"}

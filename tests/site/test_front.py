@@ -72,9 +72,17 @@ def test_every_file_has_a_licence_and_none_is_left_over():
     result = reuse(ROOT, "lint")
     assert result.returncode == 0, result.stdout
     found = reuse(ROOT, "spdx").stdout
-    licences = dict(re.findall(r"FileName: \./(.+?)\n.*?LicenseConcluded: .+?\n"
-                               r"LicenseInfoInFile: (.+?)\nFileCopyright", found, re.S))
-    of = {name: set(re.findall(r"[A-Z][\w.-]*\d[\w.-]*|MIT", text)) for name, text in licences.items()}
+    licences = dict(
+        re.findall(
+            r"FileName: \./(.+?)\n.*?LicenseConcluded: .+?\n"
+            r"LicenseInfoInFile: (.+?)\nFileCopyright",
+            found,
+            re.S,
+        )
+    )
+    of = {
+        name: set(re.findall(r"[A-Z][\w.-]*\d[\w.-]*|MIT", text)) for name, text in licences.items()
+    }
     assert of["helpers/model.py"] == {"BSD-3-Clause"}
     assert of["README.md"] == {"CC-BY-4.0"}
     assert of[f"notebooks/{CHAPTERS[0].name}"] == {"BSD-3-Clause", "CC-BY-4.0"}

@@ -74,7 +74,9 @@ def test_the_set_up_never_touches_the_torch_that_is_there(tmp_path, source):
     for name, version in there.items():
         folder = site / f"{name}-{version}.dist-info"
         folder.mkdir(parents=True)
-        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        (folder / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
     (site / "pip").mkdir()
     (site / "pip" / "__init__.py").touch()
     (site / "pip" / "__main__.py").write_text(PIP.format(log=str(log)))
@@ -83,7 +85,9 @@ def test_the_set_up_never_touches_the_torch_that_is_there(tmp_path, source):
     (site / "packaging").symlink_to(os.path.dirname(packaging.__file__))
     # Not this environment's packages, as a machine of Colab's hasn't.
     isolated = "import sys; sys.path = [p for p in sys.path if 'site-packages' not in p]\n"
-    script = isolated + set_up(source) + "\nimport helpers; print(helpers.__file__); print(os.getcwd())"
+    script = (
+        isolated + set_up(source) + "\nimport helpers; print(helpers.__file__); print(os.getcwd())"
+    )
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     environment["PYTHONPATH"] = str(site)
     result = subprocess.run(
@@ -112,9 +116,7 @@ def test_a_torch_that_is_too_old_is_named_and_left(tmp_path, source):
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.1.0\n")
     environment = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
     command = [sys.executable, "-c", set_up(source)]
-    result = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True
-    )
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode != 0
     assert "The course needs torch>=" in result.stderr
 
@@ -140,7 +142,9 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     )
     assert any((tmp_path / "out").iterdir())
     assert (tmp_path / "seeing-pytorch" / "notebooks" / path.name).is_file()
-    drawn = [o for cell in run.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
+    drawn = [
+        o for cell in run.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
+    ]
     assert drawn
 
 
@@ -167,9 +171,7 @@ def test_binder_s_last_step_ends_well_also_without_a_network(tmp_path):
 def test_codespaces_sets_up_what_make_lab_sets_up():
     container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
     target = container["postCreateCommand"].removeprefix("make ")
-    listed = subprocess.run(
-        ["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True
-    )
+    listed = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True)
     assert listed.returncode == 0, listed.stderr
     version = re.search(r":(3\.\d+)-", container["image"]).group(1)
     assert version in ("3.11", "3.12", "3.13")
