@@ -3,8 +3,8 @@
     python .ci/releases.py newest|lowest [--resolve]
 
 makes an environment of its own in .venv-newest or .venv-lowest, with the newest releases that
-pyproject.toml allows or the lowest that it asks for, runs the tests in it, and says per chapter what
-broke, on the screen and in broken.md. With --resolve it only says which releases would be taken.
+pyproject.toml allows or the lowest that it asks for, runs the tests in it, and says per chapter
+what broke, on the screen and in broken.md. With --resolve it only says which releases.
 """
 
 import os

@@ -6,6 +6,7 @@ The site comes to FOLDER/site. Where the repository on GitHub is known, copies o
 Colab and Kaggle come to FOLDER/launch, and pages lead to the repository. A warning is an error.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,14 @@ def build(folder: Path) -> None:
     # Without the cache: a page whose picture changed must be written again.
     options = ["-b", "html", "-c", str(DOCS), "-d", str(folder / "doctrees"), "-E", "-q", "-W"]
     command = [sys.executable, "-m", "sphinx", *options, "--keep-going"]
-    subprocess.run([*command, str(folder / "source"), str(folder / "site")], check=True)
+    path = os.pathsep.join(
+        filter(None, [str(DOCS), str(DOCS.parent), os.environ.get("PYTHONPATH")])
+    )
+    subprocess.run(
+        [*command, str(folder / "source"), str(folder / "site")],
+        env=os.environ | {"PYTHONPATH": path},
+        check=True,
+    )
     (folder / "site" / ".nojekyll").touch()
 
 

@@ -1,17 +1,14 @@
 """Sphinx's settings. `make site` stages the sources and calls Sphinx; see build.py."""
 
-import sys
+import tomllib
 from pathlib import Path
 
-DOCS = Path(__file__).resolve().parent
-sys.path.insert(0, str(DOCS))
-
-import tomllib
-
+# The files beside this one, which build.py, in the same folder, has put on the path.
 from assets import MATHJAX, assets_folder
 from finish import finish
 from where import BRANCH, repository
 
+DOCS = Path(__file__).resolve().parent
 _project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 _repository = repository(DOCS)
 

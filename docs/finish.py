@@ -17,7 +17,7 @@ NAMES = {
 
 
 def finish(site: Path, notebooks: Path) -> None:
-    """Set right what Sphinx wrote into ``site``, and put the stored notebooks there for download."""
+    """Set right what Sphinx wrote into ``site``, and put the stored notebooks there as they are."""
     for path in (site / "_sources" / "notebooks").glob("*.ipynb"):
         path.write_bytes((notebooks / path.name).read_bytes())
     script = site / "_static" / "scripts" / "fontawesome.js"

@@ -95,7 +95,7 @@ def table(found: list[Chapter]) -> str:
     for chapter in found:
         picture = (
             f'<img src="docs/images/{chapter.stem}.png" width="160" '
-            f'alt="A picture from chapter {html.escape(chapter.title)}">'
+            f'alt="From chapter {html.escape(f"{chapter.title}: {chapter.picture.description}")}">'
         )
         link = f"[{chapter.title}](notebooks/{chapter.path.name})"
         lines.append(f"| {picture} | {link} | {chapter.sees} | {chapter.minutes} |")

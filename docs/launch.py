@@ -14,7 +14,7 @@ from where import BRANCH
 COPIES = "launch"
 """The branch that the copies are published on."""
 
-SET_UP = '''\
+SET_UP = """\
 # Added for Colab and Kaggle. Fetches the course and installs what is missing here; torch,
 # torchvision and numpy stay as they are.
 import os, shutil, subprocess, sys, tomllib
@@ -57,7 +57,7 @@ if not shutil.which("dot"):
 
 sys.path.insert(0, str(course))
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(course), os.getenv("PYTHONPATH")]))
-os.chdir(course / "notebooks")'''
+os.chdir(course / "notebooks")"""
 
 
 def write_copies(folder: Path, repository: str, source: str | None = None) -> None:

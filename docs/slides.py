@@ -3,8 +3,8 @@
     python docs/slides.py [FOLDER]     # docs/_build/slides by default
 
 One deck a chapter, in FOLDER/<chapter>.html, and reveal.js beside it, which the decks use. A slide
-is a heading, the picture under it, and what the chapter says to look at in it; what the chapter says
-beyond the first paragraph is in the speaker's notes.
+is a heading, the picture under it, and the first sentences on what to see in it; what the chapter
+says beyond them is in the speaker's notes.
 """
 
 import base64
@@ -22,12 +22,15 @@ from traitlets.config import Config
 DOCS = Path(__file__).resolve().parent
 LEARN = "What you'll learn"
 
+ROOM = 330
+"""Characters under a picture that one reads from the last row; the rest goes to the notes."""
+
 # The picture takes what room the words leave.
 STYLE = """<style>
 .reveal .slides { text-align: left; }
 .reveal .slides h1, .reveal .slides h2 { text-transform: none; }
 .reveal .slides p, .reveal .slides li { font-size: 22px; line-height: 1.3; }
-.reveal .slides img { max-width: 100%; max-height: 55vh; display: block; margin: 0.3em auto; }
+.reveal .slides img { max-width: 100%; max-height: 380px; display: block; margin: 0.3em auto; }
 </style>"""
 
 
@@ -70,7 +73,7 @@ def _headings(notebook: nbformat.NotebookNode) -> list[str]:
 
 
 def _words_after(notebook: nbformat.NotebookNode, number: int) -> tuple[str, str]:
-    """What the chapter says about a picture in cell ``number``: first paragraph, and the rest."""
+    """What the chapter says about a picture in cell ``number``: its first words, and the rest."""
     here = notebook.cells[number]
     if here.cell_type == "markdown":
         text = IMAGE.split(here.source)[-1]
@@ -78,12 +81,16 @@ def _words_after(notebook: nbformat.NotebookNode, number: int) -> tuple[str, str
         after = notebook.cells[number + 1 : number + 2]
         text = after[0].source if after and after[0].cell_type == "markdown" else ""
     # Links lead out of the slides, and another section has its own.
-    text = re.sub(r"\[([^\]]+)\]\([^)]+\)", r"\1", IMAGE.sub("", re.split(r"^#", text, flags=re.M)[0]))
+    text = re.sub(
+        r"\[([^\]]+)\]\([^)]+\)", r"\1", IMAGE.sub("", re.split(r"^#", text, flags=re.M)[0])
+    )
     first, _, rest = text.strip().partition("\n\n")
-    if first.endswith(":"):  # a list follows
-        listed, _, rest = rest.partition("\n\n")
-        first = f"{first}\n\n{listed}"
-    return first, rest.strip()
+    sentences = re.split(r"(?<=[.!?:]) +", first)
+    shown = sentences[:1]
+    while len(shown) < len(sentences) and len(" ".join(shown)) + len(sentences[len(shown)]) < ROOM:
+        shown.append(sentences[len(shown)])
+    more = " ".join(sentences[len(shown) :])
+    return " ".join(shown), f"{more}\n\n{rest}".strip()
 
 
 def write_slides(folder: Path) -> None:

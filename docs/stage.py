@@ -67,7 +67,7 @@ def stage(folder: Path, repository: str | None) -> None:
             continue
         target = folder / path.relative_to(PAGES)
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = path.read_text(encoding="utf-8").replace("<!-- chapters -->", _cards())
+        text = path.read_text(encoding="utf-8").replace("<!-- chapters -->", _cards(folder))
         text = _links(text, path.parent, folder, helpers, repository)
         target.write_text(text, encoding="utf-8")
     shutil.copytree(PAGES / "images", folder / "images", dirs_exist_ok=True)
@@ -159,11 +159,18 @@ def _links(
     return LINK.sub(lead, text)
 
 
-def _cards() -> str:
-    """The front page's list of chapters: picture, title, what one sees, how long it takes."""
+def _cards(folder: Path) -> str:
+    """The front page's list of chapters: picture, title, what one sees, how long it takes.
+
+    A chapter that `make front` hasn't seen yet is shown by its picture as it is.
+    """
     cards = []
     for chapter in chapters():
         picture = f"/images/{chapter.stem}.png"
+        if not (PAGES / picture[1:]).is_file():
+            picture = f"/images/{chapter.stem}.{chapter.picture.kind}"
+            (folder / "images").mkdir(exist_ok=True)
+            (folder / picture[1:]).write_bytes(chapter.picture.content)
         cards.append(
             f":::{{container}} chapter-card\n"
             f"```{{image}} {picture}\n:alt: {chapter.picture.description}\n"
@@ -172,4 +179,3 @@ def _cards() -> str:
             f"{chapter.sees[0].upper()}{chapter.sees[1:]}.\n\n*{chapter.minutes}*\n:::\n"
         )
     return "::::{container} chapter-cards\n" + "\n".join(cards) + "::::\n"
-

@@ -78,7 +78,7 @@ def test_a_phone_shows_a_page_in_its_width(site, watched_page, name):
     # A long line is scrolled by itself: nothing makes the page wider than the screen.
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert page.evaluate("document.scrollingElement.clientWidth") == 390
-    size = page.locator(".bd-article").evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
+    size = page.locator("main").first.evaluate("e => parseFloat(getComputedStyle(e).fontSize)")
     assert size >= 14
 
 

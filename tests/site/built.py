@@ -29,7 +29,7 @@ def sphinx(source: Path, site: Path) -> subprocess.CompletedProcess:
     """Run Sphinx on a few pages of a test's own, with the site's settings."""
     return subprocess.run(
         [sys.executable, "-m", "sphinx", "-q", "-W", "-c", ROOT / "docs", source, site],
-        env=os.environ | {"GITHUB_REPOSITORY": "", "PYTHONPATH": str(ROOT)},
+        env=os.environ | {"GITHUB_REPOSITORY": "", "PYTHONPATH": f"{ROOT / 'docs'}:{ROOT}"},
         capture_output=True,
         text=True,
     )
