@@ -112,7 +112,8 @@ def test_three_at_once_from_a_read_only_checkout_with_an_odd_path_and_no_home(tm
     for path in [course, *before]:
         path.chmod(path.stat().st_mode & ~0o222)
     env = os.environ | {"PYTHONPATH": str(course), "PYTHONDONTWRITEBYTECODE": "1"}
-    env |= {"JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}  # Jupyter itself needs one
+    for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR"):  # Jupyter itself needs them
+        env[name] = str(tmp_path / name)
     running = []
     for number, stem in enumerate(
         ("02_tensorboardx_training", "02_tensorboardx_training", "03_hiddenlayer_live_canvas")
