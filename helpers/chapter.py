@@ -53,6 +53,7 @@ PARAMETERS = {
     "batch_size": Whole(1),
     "learning_rate": Positive(),
     "log_every": Whole(1),
+    "seeds": Whole(1),
     "seed": Whole(0, 2**63 - 1),  # what torch takes, with room for seed + 1
 }
 """What each parameter of a chapter may be. A new parameter gets its line here."""

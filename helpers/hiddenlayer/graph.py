@@ -17,6 +17,7 @@ from hiddenlayer import transforms
 from hiddenlayer.graph import THEMES, Node
 from torch import nn
 
+from helpers.files import replacing
 from helpers.hiddenlayer.inside import parameters_of, shape_of, tensors
 from helpers.hiddenlayer.trace import Call, GraphError, Run, trace
 
@@ -212,7 +213,8 @@ class Graph(hiddenlayer.graph.Graph):
         """Save the picture as png, pdf or svg, and return the file's path.
 
         The format is, in this order: ``format``, the ending of ``path``, pdf. The folder is made
-        if it is missing. Raises ValueError for another format, GraphError without Graphviz.
+        if it is missing. Raises ValueError for another format, GraphError without Graphviz, and
+        OSError, which leaves a file of that name as it was, if it can't be written.
         """
         path = Path(path)
         kind = format or path.suffix[1:] or "pdf"
@@ -225,7 +227,8 @@ class Graph(hiddenlayer.graph.Graph):
         if kind == "png":
             dot.attr("graph", dpi="144")  # sharp on a slide
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(dot.pipe(format=kind))
+        with replacing(path) as file:
+            file.write_bytes(dot.pipe(format=kind))
         return path
 
 

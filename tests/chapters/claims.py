@@ -15,8 +15,10 @@ from importlib.metadata import version
 import numpy as np
 import torchvision
 from sklearn.datasets import load_iris
+from torch import nn
 
 from helpers import hiddenlayer as hl
+from helpers.clinic import ILLNESSES, NAMES, Illness, Recipe, ill_recipe
 from helpers.data import load_dataset
 from helpers.model import IMAGE_SHAPE, ConvNet
 from helpers.torchviz import make_dot
@@ -96,6 +98,31 @@ def ink_of_one_in_zeros(_) -> float:
     return (ink[labels == 1].mean() / ink[labels == 0].mean()).item()
 
 
+def recipe() -> Recipe:
+    return Recipe()
+
+
+def named(start: str) -> Illness:
+    (found,) = (illness for illness in ILLNESSES if illness.name.startswith(start))
+    return found
+
+
+def number_in(name: str, pattern: str) -> int:
+    """A number in the lines that make a patient ill."""
+    return int(re.findall(pattern, inspect.getsource(named(name).change))[-1])
+
+
+def layers_between_sigmoids() -> int:
+    model = ill_recipe(named("vanishing")).model
+    return sum(isinstance(module, nn.Conv2d | nn.Linear) for module in model.modules())
+
+
+def missing_class(_) -> tuple:
+    labels = ill_recipe(named("one class")).labels
+    rarest = labels.bincount(minlength=10).argmin().item()
+    return rarest, rarest
+
+
 CLAIMS = [
     # ---- chapter 1 ----
     (1, "had no release since #, and", 2020),  # the date of hiddenlayer 0.3 on PyPI
@@ -108,7 +135,12 @@ CLAIMS = [
     (1, "three # of the arithmetic", lambda _: share_of_second_convolution(_) / 3),
     (1, "sees #x#, a # of the image's width", lambda _: (10, 10, 10 / IMAGE_SHAPE[2])),
     (1, "the network has more than some # operations", 50),  # advice
+    (1, "comes down to # boxes, or sixteen", 5),  # the outputs above it
+    (1, "only on the places 0 to #,", 63),
+    (1, "and from there to the #.", 1 / 3),  # an ordinal
+    (1, "can be a # blocks deep", 100),  # as GPT-3 nearly is
     # ---- chapter 2 ----
+    (2, "# short runs compared", lambda c: code(c).count("10 * learning_rate") + 1),
     (2, "all # digits", sum(MNIST)),
     (2, "has # dimensions: image", 1 + len(IMAGE_SHAPE)),
     (2, "gives it # things", logging_calls),
@@ -149,7 +181,11 @@ CLAIMS = [
         "each of the last # entries",
         lambda _: inspect.signature(hl.Canvas.draw_hist).parameters["limit"].default,
     ),
-    (3, "±1/√# ≈ ±#,", (128, 1 / math.sqrt(128))),
+    (3, "between # hard edges, ±#/√# ≈ ±#,", (2, 1, 128, 1 / math.sqrt(128))),
+    (3, "# objects, # jobs", (2, 2)),  # the two that follow
+    (3, "nor in the # curves", 2),
+    (3, "# learning rates on one canvas", 2),
+    (3, "So # networks can race", 2),
     (3, "more than # of the gradients", 1 / 2),  # test_03: more_than_half_of_the_gradients
     (3, "its first # steps", lambda c: number_in_code(c, r"zip\(range\(1, (\d+)\)") - 1),
     (3, "A # lines give you", statements_of_draw_confusion),
@@ -177,4 +213,60 @@ CLAIMS = [
     (4, "# colours are too many", lambda _: len(load_dataset().classes)),
     (4, "a shadow of # dimensions", lambda _: ConvNet().out.in_features),
     (4, "A # needs # the ink of a #.", lambda _: (1, ink_of_one_in_zeros(_), 0)),
+    # ---- chapter 5 ----
+    (5, "the charts of # patients", len(ILLNESSES)),
+    (
+        5,
+        "this course, # training digits and # test digits, batches of #, five epochs",
+        lambda _: (len(recipe().images), len(recipe().test_images), recipe().batch_size),
+    ),
+    (5, "trained, # things were written", 8),  # the eight pictures of a chart
+    (5, "with # classes, ln # = #.", (10, 10, math.log(10))),
+    (5, "perfect after a # of the time", 1 / 4),  # by eye, in the picture above it
+    (5, "has learned # images by heart", lambda _: number_in("overfitting", r"images\[:(\d+)\]")),
+    (5, "factor of # or # of each other", (10, 20)),  # by eye
+    (5, "there are # layers with sigmoids", lambda _: layers_between_sigmoids()),
+    (5, "# lesson: silent units", 1 / 3),  # an ordinal
+    (5, "A # of silent units in one layer", 1 / 5),  # advice
+    (5, "fell silent within # steps", 20),  # by eye
+    (5, "# lesson: what goes in", 1 / 5),  # an ordinal
+    (5, "find a # among the training images; and in the row of the # there", missing_class),
+    (5, "#-two patients, in no order", lambda _: len(ILLNESSES) - 2),
+    (5, "Multiply it by # until the loss falls within", 10),  # advice
+    (5, "(pixels from # to #)", (0, 255)),  # of a byte
+    (5, "Divide the images by #, training", 255),
+    (5, "Divide it by # or #; or let it rise over the first # steps", (3, 10, 100)),  # advice
+    (
+        5,
+        "Divide it by a #: # is common with this optimizer, # is not",
+        lambda _: (1000, recipe().weight_decay, ill_recipe(named("weight decay")).weight_decay),
+    ),
+    (5, "Divide it by # until the loss falls from the first step", 10),  # advice
+    (5, "a floor at #, however", math.log(math.e + 9) - 1),
+    (5, "ln(e + #) − # = #.", (9, 1, math.log(math.e + 9) - 1)),  # noqa: RUF001
+    (5, "shows in the first # steps", 100),  # by eye
+    (5, "some # numbers and those into yes or no: # or so *signs*", (40, 20)),  # roughly
+    (5, "at least # % right", 95),  # tests/helpers/clinic/test_signs.py
+    (5, "tell # failures apart", lambda _: len(NAMES) - 1),
+    (5, "again, for # steps, with an entry at each", 20),  # the exercise's own
+    (5, "He and others, #:", 2015),
+    (5, "Pascanu and others, #:", 2012),
+    (5, "Northcutt and others, #:", 2021),
+    # ---- chapter 6 ----
+    (6, "sees the # training digits once", 8000),
+    (6, "a step of # images is # times the work of a step of #.", (128, 4, 32)),
+    (6, "one digit in #.", 10),
+    (6, "the best of #, and the best of # is partly the luckiest of #.", (24, 24, 24)),
+    (6, "at # images A is ahead", 3000),  # an example
+    (6, "in # cases out of", 4),  # the power in the code, 0.8
+    (6, "And # comparisons at", 7),
+    (6, "with # times as many steps", 128 / 32),
+    (6, "larger sweep. # runs of two seconds are a minute", 24),
+    (6, "the full MNIST is #, and on # cores one", (10, 20)),  # ten times the images
+    (6, "would show a # row", 1 / 3),  # an ordinal
+    (6, "In a sweep of a # runs some fail", 100),  # an example
+    (6, "tcp://#.0.0.7:# has torch #.0, here it is #.1", (10.0, 41023, 2.9, 2.14)),  # an example
+    (6, "after a # of the images", 1 / 4),  # the exercise's own
+    (6, "halves of the same # seeds", 10),  # the paper's figure 5
+    (6, "own paper of #, on", 1908),
 ]

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +16,7 @@ from torch import nn
 from helpers import hiddenlayer as hl
 from helpers.model import ConvNet
 from tests.conftest import ROOT
+from tests.small_disk import run_on_small_disk
 from tests.helpers.hiddenlayer.graphs import DIGIT, classifier, ops, raw
 
 EXPECTED = Path(__file__).parents[1] / "expected"
@@ -432,3 +434,28 @@ def test_networks_of_every_size_fit_a_page():
 def test_another_depth_is_an_error(depth):
     with pytest.raises(ValueError, match="depth is a number of calls, 1 or more"):
         hl.build_graph(Stack(), WORDS, depth=depth)
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path):
+    program = """
+        import sys
+        import torch
+        from pathlib import Path
+        from helpers import hiddenlayer as hl
+        from helpers.model import ConvNet
+
+        graph = hl.build_graph(ConvNet(), torch.zeros(1, 1, 28, 28))
+        path = graph.save(f"{sys.argv[1]}/graph.svg")
+        Path(sys.argv[1], "filler").write_bytes(b"0" * 60_000)
+        graph.name = "x" * 100_000
+        try:
+            graph.save(path)
+        except OSError as error:
+            print(error)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "disk")]
+    done, kept = run_on_small_disk(command, tmp_path / "disk", 120_000, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+    assert f"{tmp_path}/disk/graph.svg can't be written (" in done.stdout
+    assert sorted(path.name for path in kept.iterdir()) == ["filler", "graph.svg"]
+    assert (kept / "graph.svg").read_text().rstrip().endswith("</svg>")
