@@ -382,12 +382,13 @@ class Copy:
                 os.dup2(printed.fileno(), 2)
                 os._exit(self._pytest_here(arguments))
             end = time.monotonic() + PATIENCE
-            while os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-                if time.monotonic() > end:
-                    break
-                time.sleep(0.1)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child, signal.SIGKILL)  # and whatever it started
+            ended = os.WEXITED | os.WNOWAIT | os.WNOHANG
+            try:
+                while os.waitid(os.P_PID, child, ended) is None and time.monotonic() < end:
+                    time.sleep(0.1)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)  # and whatever it started
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             printed.seek(0)
             return status, printed.read().decode(errors="replace")
@@ -473,6 +474,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--list", action="store_true", help="plant nothing")
     chosen = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the copy is removed
     makers = {
         "helpers": helpers,
         "chapters": chapters,
