@@ -58,7 +58,7 @@ def test_hparams_has_a_line_for_each_run(browser, run, take_picture):
     parameters = {"learning_rates": [0] * 4, "batch_sizes": [0] * 2, "seeds": 3} | run.parameters
     count = len(parameters["learning_rates"]) * len(parameters["batch_sizes"]) * parameters["seeds"]
     with TensorBoardServer(run.output_dir / "mnist-sample") as server:
-        watched = WatchedPage(browser, viewport={"width": 1120, "height": 620})
+        watched = WatchedPage(browser, viewport={"width": 1120, "height": 860})
         page = watched.page
         page.goto(f"{server.url}#hparams")
         page.locator("[role=tab]", has_text="Parallel Coordinates View").click()

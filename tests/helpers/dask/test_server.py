@@ -1,6 +1,7 @@
 """Dask on this machine: what runs, who may come in, and that all of it ends."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -87,12 +88,12 @@ def test_behind_a_proxy_the_dashboard_knows_its_path(jupyter, behind_jupyter):
         assert server.url == f"/user/x/proxy/absolute/{server.port}/status"
         page = requests.get(jupyter + server.url)
         assert page.ok
-        scripts = [part for part in page.text.split('"') if part.endswith(".js")]
-        assert scripts
-        for script in scripts:
-            address = requests.compat.urljoin(jupyter + server.url, script)
-            assert address.startswith(f"{jupyter}/user/x/"), script
-            assert requests.get(address).ok, script
+        parts = re.findall(r'(?:src|href)="([^"]+\.(?:js|css)(?:\?[^"]*)?)"', page.text)
+        assert any("bokeh.min.js" in part for part in parts)
+        for part in parts:
+            address = requests.compat.urljoin(jupyter + server.url, part)
+            assert address.startswith(f"{jupyter}/user/x/proxy/absolute/{server.port}/"), part
+            assert requests.get(address).ok, part
         connect(server).close()
 
 
