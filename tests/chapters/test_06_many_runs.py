@@ -179,7 +179,7 @@ def test_an_interrupted_sweep_went_on(run):
 
 def test_the_unreachable_scheduler_is_named(run):
     text = printed(cell_with(run, "patience=2"))
-    assert text.startswith("no Dask scheduler answers at tcp://127.0.0.1:9 (")
+    assert text.startswith("no Dask scheduler answers at tcp://localhost:9 (")
     assert "dask scheduler" in text
 
 
