@@ -5,16 +5,21 @@ python tests/benchmarks/sweep.py
 
 import ast
 import linecache
+import sys
 import tempfile
 import time
 from pathlib import Path
 
+import cloudpickle
 import nbformat
 from machine import describe_machine
 from table import Row, compare, print_rows
 
 from helpers.dask import DaskServer, Sweep, connect
 from helpers.data import load_dataset
+
+# A worker has the course but not its benchmarks.
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 CHAPTER = Path(__file__).resolve().parents[2] / "notebooks" / "06_many_runs.ipynb"
 
