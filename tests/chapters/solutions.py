@@ -4,7 +4,9 @@
 its outputs. A solution without a check is red; so is one that has no result to hold against it.
 """
 
+import itertools
 import json
+import pickle
 import re
 from collections import Counter
 
@@ -13,9 +15,13 @@ import torch
 import torchvision
 from pytest import approx
 from sklearn.metrics import confusion_matrix
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 from helpers import hiddenlayer as hl
+from helpers.clinic import CLINIC_DIR, ILLNESSES, LETTERS, ill_recipe
+from helpers.clinic.signs import SIGNS
+from helpers.dask.sweep import read_run, run_name
 from helpers.data import load_dataset
 from helpers.model import ConvNet
 from tests.chapters import plain
@@ -187,3 +193,138 @@ def check_4_3(run, cell):
     assert np.array_equal(trace["z"], mistakes)
     assert trace["y"] == [f"is {digit}" for digit in range(10)]
     assert trace["x"] == [f"taken for {digit}" for digit in range(10)]
+
+
+# ---- chapter 5 ----
+
+
+def events(folder):
+    return EventAccumulator(str(folder), size_guidance={"scalars": 0}).Reload()
+
+
+def ill(letter, seed=0):
+    return ill_recipe(next(one for one in ILLNESSES if one.patient == letter), seed)
+
+
+def named(run, cell):
+    """The plain values that a solution named."""
+    return {name: pickle.loads(kept) for name, kept in run.noted(cell)["values"].items()}
+
+
+def check_5_1(run, cell):
+    truth = [events(CLINIC_DIR / letter).Scalars("loss/train")[0].value for letter in LETTERS]
+    assert named(run, cell)["first"] == approx(truth, nan_ok=True)
+    high = [letter for letter, loss in zip(LETTERS, truth, strict=True) if not loss < 10]
+    assert f"# {' and '.join(high)}. " in cell.source
+
+
+def check_5_2(run, cell):
+    log = events(run.output_dir / "run-1" / "H, step by step")
+    silent = {tag: log.Scalars(tag) for tag in log.Tags()["scalars"] if tag.startswith("silent/")}
+    recipe = ill("H", run.parameters["seed"])
+    x = recipe.test_images
+    with torch.no_grad():
+        for name, layer in recipe.model.named_modules():
+            x = x.flatten(1) if name == "fc" else x
+            if next(layer.children(), None) is None:
+                x = layer(x)
+                if isinstance(layer, nn.ReLU):
+                    units = x.transpose(0, 1).flatten(1)
+                    share = (units <= 0).all(1).float().mean().item()
+                    assert silent[f"silent/{name}"][0].value == approx(share), name
+    dead = [entry.step for entries in silent.values() for entry in entries if entry.value == 1]
+    assert 0 < min(dead) < 20
+
+
+def check_5_3(run, cell):
+    recipe = ill("R", run.parameters["seed"])
+    true = load_dataset().train.tensors[1][: len(recipe.labels)]
+    wrong = recipe.labels != true
+    assert 0.1 < wrong.float().mean() < 0.6
+    count = int(re.match(r"(\d+) of these 16", run.printed(cell))[1])
+    figure = run.noted(cell)["figures"][-1][1]
+    shown = [(int(axes["title"]), axes["drawn"][0][5]) for axes in figure["axes"]]
+    assert len(shown) == 16
+    found = 0
+    for label, pixels in shown:
+        (places,) = np.nonzero((recipe.images[:, 0].numpy() == pixels).all((1, 2)))
+        assert recipe.labels[places[0]] == label
+        found += wrong[places[0]].item()
+    assert count == found >= 12
+
+
+def check_5_4(run, cell):
+    grid = np.array(named(run, cell)["grid"])
+    assert grid.shape == (len(LETTERS), len(SIGNS))
+    columns = {sign: grid[:, number] for number, sign in enumerate(SIGNS)}
+    for row, letter in enumerate(LETTERS):
+        loss = events(CLINIC_DIR / letter).Scalars("loss/train")[0].value
+        assert columns["starts high"][row] == (loss > 10), letter
+        illness = next(one for one in ILLNESSES if one.patient == letter)
+        assert all(columns[sign][row] for sign in illness.signs), letter
+    assert columns["guessing"].sum() > 4
+
+
+# ---- chapter 6 ----
+
+
+def sweep_of(run):
+    """The final accuracies of the sweep's runs, from their event files: {(rate, size): [seed]}."""
+    found = {}
+    pairs = itertools.product(run.parameters["learning_rates"], run.parameters["batch_sizes"])
+    for rate, size in pairs:
+        for seed in range(run.parameters["seeds"]):
+            settings = {"learning_rate": rate, "batch_size": size, "seed": seed, "epochs": 1}
+            one = read_run(run.output_dir / "mnist-sample" / run_name(settings))
+            found.setdefault((rate, size), []).append(one)
+    return found
+
+
+def last(one):
+    return one.curve("test/accuracy")[1][-1]
+
+
+def lines_of(run, cell):
+    return [
+        drawn for drawn in run.noted(cell)["figures"][-1][1]["axes"][0]["drawn"] if "line" in drawn
+    ]
+
+
+def check_6_1(run, cell):
+    sweep = sweep_of(run)
+    ranks = named(run, cell)["ranks"]
+    for seed in range(run.parameters["seeds"]):
+        right = [last(runs[seed]) for runs in sweep.values()]
+        assert list(ranks[seed]) == [1 + sum(other > own for other in right) for own in right]
+
+
+def check_6_2(run, cell):
+    values, sweep = named(run, cell), sweep_of(run)
+    ones = [one for runs in sweep.values() for one in runs]
+    assert sorted(values["late"]) == approx(sorted(map(last, ones)))
+    assert sorted(values["early"]) == approx(sorted(o.curve("test/accuracy")[1][1] for o in ones))
+    assert len(ones) / 2 <= values["kept"].sum() < len(ones)
+
+
+def check_6_3(run, cell):
+    sweep = sweep_of(run)
+    drawn = [(list(x), list(y)) for _, _, _, _, x, y in lines_of(run, cell)]
+    sizes, rates = run.parameters["batch_sizes"], run.parameters["learning_rates"]
+    assert len(drawn) == 2 * len(sizes)
+    for number, (x, y) in enumerate(drawn):
+        size, power = sizes[number // 2], (1, 0.5)[number % 2]
+        assert x == approx([rate * (min(sizes) / size) ** power for rate in rates])
+        assert y == approx([np.mean([last(one) for one in sweep[rate, size]]) for rate in rates])
+
+
+def check_6_4(run, cell):
+    seconds = [one.cpu_seconds for runs in sweep_of(run).values() for one in runs]
+    values = named(run, cell)
+    assert sorted(values["durations"]) == approx(sorted(seconds))
+    listed, longest, ideal = (list(y) for *_, y in lines_of(run, cell))
+    assert listed[0] == longest[0] == ideal[0] == approx(sum(seconds))
+    assert listed[-1] == longest[-1] == approx(max(seconds))
+    for workers, (one, other, least) in enumerate(zip(listed, longest, ideal, strict=True), 1):
+        assert least == approx(sum(seconds) / workers)
+        assert max(least, max(seconds)) - 1e-9 <= min(one, other)
+        assert one <= least + max(seconds)  # Graham's bound

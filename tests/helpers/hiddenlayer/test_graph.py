@@ -16,8 +16,8 @@ from torch import nn
 from helpers import hiddenlayer as hl
 from helpers.model import ConvNet
 from tests.conftest import ROOT
-from tests.small_disk import run_on_small_disk
 from tests.helpers.hiddenlayer.graphs import DIGIT, classifier, ops, raw
+from tests.small_disk import run_on_small_disk
 
 EXPECTED = Path(__file__).parents[1] / "expected"
 
