@@ -38,7 +38,7 @@ def tags(cell):
 
 def test_there_are_chapters():
     assert [path.stem[:2] for path in CHAPTERS] == [f"{n:02}" for n in range(1, len(CHAPTERS) + 1)]
-    assert len(CHAPTERS) == 5
+    assert len(CHAPTERS) == 6
 
 
 @chapters
