@@ -30,7 +30,8 @@ SETTINGS = {
 def running(*command, cwd, paths=(ROOT,)):
     """A command in a folder of its own, which finds the course on ``paths``."""
     cwd.mkdir(exist_ok=True)
-    environment = os.environ | SETTINGS | {"PYTHONPATH": os.pathsep.join(map(str, paths))}
+    places = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "DASK_TEMPORARY_DIRECTORY": str(cwd)}
+    environment = os.environ | SETTINGS | places
     with (cwd / "log").open("w") as log:
         process = subprocess.Popen(
             command, cwd=cwd, env=environment, stdout=log, stderr=log, start_new_session=True
