@@ -219,7 +219,7 @@ def test_nbval_blanks_addresses_and_ports_and_nothing_else():
             [
                 "--upgrade-strategy eager",
                 "'setuptools<82'",
-                "--editable '.[bench,test]'",
+                "--editable '.[bench,dev,site,test,zoo]'",
                 "freeze --all --exclude-editable",
                 '; python_version < "3.12"',
                 '/a visdom==0.3.0; python_version >= "3.12"',
@@ -248,10 +248,10 @@ def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
         f"{pip} --no-build-isolation --editable .\n",
         "-m helpers.visdom",
         "touch /nonexistent/.lab",
-        f"{pip} --no-build-isolation --editable '.[test]'",
+        f"{pip} --no-build-isolation --editable '.[site,test]'",
         "tests/browser/axe.py",
         "touch /nonexistent/.test",
-        f"{pip} --no-build-isolation --editable '.[bench,test]'",
+        f"{pip} --no-build-isolation --editable '.[bench,site,test]'",
         "touch /nonexistent/.bench",
     ]
     places = [commands.index(phrase) for phrase in wanted]

@@ -4,7 +4,9 @@ import re
 import shlex
 import shutil
 import socket
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +40,7 @@ def test_without_workers_the_message_is_the_command_that_starts_some(tmp_path):
         with pytest.raises(ClusterError, match="has no workers after 1 s") as refused:
             connect(address, patience=1)
         command = shlex.split(re.search(r"with: (dask worker .*)$", str(refused.value)).group(1))
+        command[0] = str(Path(sys.executable).with_name(command[0]))  # in the environment
         with running(*command, "--no-dashboard", cwd=tmp_path / "worker"):
             client = connect(address, patience=PATIENCE)
             assert set(client.nthreads().values()) == {1}

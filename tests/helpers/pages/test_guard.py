@@ -83,8 +83,9 @@ if sys.argv[2] == "4":
     family, address = socket.AF_INET, "127.0.0.1"
 with socket.socket(family) as asking:
     asking.connect((address, port))
-    asking.sendall(f"GET / HTTP/1.1\\r\\nHost: 127.0.0.1:{port}\\r\\n\\r\\n".encode())
-    print(asking.recv(65536).decode(errors="replace"))
+    lines = ("GET / HTTP/1.1", f"Host: 127.0.0.1:{port}", "Connection: close", "", "")
+    asking.sendall("\\r\\n".join(lines).encode())
+    print(asking.makefile(errors="replace").read(65536))
 """
 
 
