@@ -28,11 +28,16 @@ ALIKE = 0.9
 """Likeness of two pictures of one thing; of two things it is far below."""
 
 
+def streams_first(outputs: list[dict]) -> list[dict]:
+    """What was printed before what was drawn: nbclient joins a stream across the pictures in it."""
+    return sorted(outputs, key=lambda one: one["output_type"] != "stream")
+
+
 def unlike(stored: list[dict], fresh: list[dict], exact: bool, source: str) -> list[str]:
     """In what a cell's stored outputs differ from fresh ones; empty if they agree."""
     texts, pictures = [], []
     for outputs in (stored, fresh):
-        cell = from_dict({"outputs": outputs})
+        cell = from_dict({"outputs": streams_first(outputs)})
         merge_streams(cell)
         texts.append("\n".join(line for o in cell.outputs for line in output(o, exact, source)))
         drawn = [o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {})]
