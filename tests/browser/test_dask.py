@@ -42,7 +42,7 @@ def test_the_dashboard_draws_a_bar_for_each_run(browser, tmp_path, take_picture)
                 pass
         page.wait_for_function(f"({BARS})() >= 24")
         page.wait_for_timeout(1500)  # the axes glide to their range
-        take_picture("06_dashboard", page)
+        take_picture("06_dashboard", page, same=False)
         problems = watched.unexpected({})
         watched.close()
         client.close()

@@ -165,9 +165,13 @@ def test_every_plot_cell_shows_a_picture(visit):
         assert visit.notebook.cells.nth(number).locator(".jp-OutputArea-output img").count()
 
 
-@visits(r"\btqdm\(")
+ONE_BAR = r"\btqdm\((?!total=len\(runs\))"
+"""A training's progress. That of a sweep goes by runs, which come when their workers are there."""
+
+
+@visits(ONE_BAR)
 def test_the_progress_bar_moves(visit):
-    for number in numbers(visit.path, r"\btqdm\("):
+    for number in numbers(visit.path, ONE_BAR):
         percentages = [
             int(found[1])
             for text in visit.notebook.seen()[number]["texts"]
@@ -201,7 +205,7 @@ def test_the_canvas_is_one_picture_that_changes(visit, take_picture):
 def test_graphs_are_drawn_as_svg(visit):
     """With lines and text in each."""
     graphs = visit.notebook.page.locator(".jp-RenderedSVG img").all()
-    assert len(graphs) >= 4
+    assert len(graphs) >= 2
     for graph in graphs:
         assert graph.evaluate("image => image.naturalWidth") > 80
         drawn = unquote(graph.get_attribute("src"))
@@ -218,7 +222,7 @@ def frame(visit, kind):
     return element.content_frame
 
 
-@visits(r"\bTensorBoardServer\(")
+@visits(r"\badd_graph\(")
 def test_the_embedded_tensorboard_shows_its_content(visit):
     board = frame(visit, "TensorBoard")
     expect(board.locator("histogram-card svg, g.node").first).to_be_visible()
