@@ -58,12 +58,12 @@ def test_colors_of_one_figure_stay_apart(kind):
 
 
 def test_lines_are_told_apart_in_grey_too():
-    """By dashes or markers, or by lightness where shapes are filled."""
+    """By dashes, markers or widths, or by lightness where shapes are filled."""
     assert len(set(DASHES)) == len(set(MARKERS)) == len(COLORS)
     for source in figures():
         lightness = sorted(lab(color)[0] for color in set(hex_colors(source)))
         in_grey = min(np.diff(lightness)) > APART
-        shapes = re.search(r"linestyle|dash|marker|\"[os^D]-", source)
+        shapes = re.search(r"linestyle|dash|marker|linewidth=width|\"[os^D]-", source)
         listed = any(part in source for part in NEEDS_NO_COLOR)
         assert in_grey or shapes or listed, source
 
