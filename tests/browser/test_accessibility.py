@@ -63,7 +63,7 @@ def test_lines_are_told_apart_in_grey_too():
     for source in figures():
         lightness = sorted(lab(color)[0] for color in set(hex_colors(source)))
         in_grey = min(np.diff(lightness)) > APART
-        shapes = re.search(r"linestyle|dash|marker|linewidth=width|\"[os^D]-", source)
+        shapes = re.search(r"linestyle|dash|marker|linewidth=width|\"[ox.]\",|\"[os^D]-", source)
         listed = any(part in source for part in NEEDS_NO_COLOR)
         assert in_grey or shapes or listed, source
 
