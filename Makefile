@@ -118,6 +118,7 @@ $(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
 
 $(VENV)/.test: $(VENV)/.lab | system
 	@echo "Adding what the tests need"
+	@$(PIP) reuse  # built from source on most machines, with build tools that its package names
 	@$(PIP) --no-build-isolation --editable '.[site,test]'
 	@$(PY) -m helpers.visdom
 	@$(PY) tests/browser/axe.py
