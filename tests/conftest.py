@@ -52,6 +52,18 @@ A chapter that isn't named here fails ``test_every_parameter_has_another_value_i
 """
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Without a graphics card, choose the tests as ``-m "not gpu"`` would: none is skipped."""
+    if not any(item.get_closest_marker("gpu") for item in items):
+        return
+    from helpers.device import choose_device  # imports torch, which reads SETTINGS once
+
+    if choose_device("auto").type == "cpu":
+        chosen = config.option.markexpr
+        config.option.markexpr = f"({chosen}) and not gpu" if chosen else "not gpu"
+
+
 def own_parameters(path: Path) -> dict:
     """The parameters of a chapter, with the values that it gives them itself."""
     cells = nbformat.read(path, as_version=4).cells
