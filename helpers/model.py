@@ -72,12 +72,12 @@ class Score(NamedTuple):
 def accuracy(model: nn.Module, dataset: Dataset, batch_size: int = 125) -> float:
     """Share of a dataset's images, in [0, 1], whose largest logit is at their label.
 
-    All else is as for ``score``.
+    All else is as for ``loss_and_accuracy``.
     """
-    return score(model, dataset, batch_size).accuracy
+    return loss_and_accuracy(model, dataset, batch_size).accuracy
 
 
-def score(model: nn.Module, dataset: Dataset, batch_size: int = 125) -> Score:
+def loss_and_accuracy(model: nn.Module, dataset: Dataset, batch_size: int = 125) -> Score:
     """Mean cross-entropy over a dataset's images, and the share of them answered right.
 
     ``dataset`` yields images and int64 labels, like ``load_dataset().test``; each batch goes to

@@ -12,7 +12,7 @@ from torch.utils.data import TensorDataset
 from helpers.chapter import PARAMETERS, check_parameters
 from helpers.data import load_dataset, make_loader
 from helpers.device import DEVICES, choose_device
-from helpers.model import ConvNet, score
+from helpers.model import ConvNet, loss_and_accuracy
 from tests.conftest import CHAPTERS, ROOT
 from tests.helpers.elsewhere import elsewhere
 
@@ -101,7 +101,7 @@ def test_a_network_learns_and_is_scored_elsewhere_as_here():
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        return score(model, some)
+        return loss_and_accuracy(model, some)
 
     with elsewhere() as device:
         there = train(device)
@@ -116,8 +116,8 @@ def test_a_graphics_card_counts_as_the_processor_does():
     assert device.type != "cpu"
     torch.manual_seed(0)
     model, some = ConvNet(), TensorDataset(*load_dataset().test[:300])
-    here = score(model, some)
-    assert score(model.to(device), some) == pytest.approx(here, rel=1e-3)
+    here = loss_and_accuracy(model, some)
+    assert loss_and_accuracy(model.to(device), some) == pytest.approx(here, rel=1e-3)
 
 
 # ---- .numpy() ----
