@@ -23,6 +23,7 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHORT_PARAMETERS = {
     "01_architecture_graphs": {"batch_size": 100, "seed": 1},
     "02_tensorboardx_training": {
+        "device": "cpu",
         "epochs": 2,
         "batch_size": 100,
         "learning_rate": 4e-4,
@@ -30,6 +31,7 @@ SHORT_PARAMETERS = {
         "seed": 1,
     },
     "03_hiddenlayer_live_canvas": {
+        "device": "cpu",
         "epochs": 2,
         "batch_size": 100,
         "learning_rate": 4e-4,
@@ -37,13 +39,14 @@ SHORT_PARAMETERS = {
         "seed": 1,
     },
     "04_visdom_gallery": {
+        "device": "cpu",
         "epochs": 1,
         "batch_size": 100,
         "learning_rate": 1.25e-3,
         "log_every": 10,
         "seed": 1,
     },
-    "05_clinic": {"epochs": 2, "seed": 1},
+    "05_clinic": {"device": "cpu", "epochs": 2, "seed": 1},
     "06_many_runs": {"learning_rates": [3e-3, 1e-2], "batch_sizes": [128], "seeds": 2},
 }
 """What shortens a chapter. No value is the chapter's own, so that one without effect shows.
