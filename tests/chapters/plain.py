@@ -23,15 +23,16 @@ class Training:
     losses: list[float] = field(default_factory=list)
     means: list[float] = field(default_factory=list)
     right: list[float] = field(default_factory=list)
+    right_in_training: list[float] = field(default_factory=list)
     test_losses: list[float] = field(default_factory=list)
     train_losses: list[float] = field(default_factory=list)
     weights: list[np.ndarray] = field(default_factory=list)
     gradients: list[np.ndarray] = field(default_factory=list)
 
 
-def share_right(model: nn.Module) -> float:
-    """Accuracy on all test images."""
-    images, labels = load_dataset().test.tensors
+def share_right(model: nn.Module, part: str = "test") -> float:
+    """Accuracy on all test images, or on as many training images."""
+    images, labels = (tensor[:2000] for tensor in getattr(load_dataset(), part).tensors)
     with torch.no_grad():
         answers = torch.cat([model(part).argmax(1) for part in images.split(250)])
     return (answers == labels).double().mean().item()
@@ -98,6 +99,7 @@ def train(
                 watched: Tensor = training.model.fc[2].weight
                 training.means.append(float(np.mean(training.losses[since:])))
                 training.right.append(share_right(training.model))
+                training.right_in_training.append(share_right(training.model, "train"))
                 training.test_losses.append(mean_loss(training.model))
                 training.train_losses.append(mean_loss(training.model, "train", slice(2000)))
                 training.weights.append(watched.detach().numpy().copy())

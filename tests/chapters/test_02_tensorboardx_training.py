@@ -148,12 +148,15 @@ def test_the_test_loss_is_of_the_test_images_at_each_log_entry(losses, trained_a
     logged = [point.value for point in losses["test"]]
     assert logged == pytest.approx(trained_again.test_losses, rel=0.005)
     # The training images would give another one, from the first entry on.
-    assert abs(np.subtract(trained_again.train_losses, logged)).max() > 0.02 * max(logged)
+    assert abs(np.divide(trained_again.train_losses, logged) - 1).max() > 0.015
 
 
 def test_the_accuracy_is_counted_on_the_test_images_at_each_log_entry(events, trained_again):
     logged = [event.value for event in events.Scalars("test/accuracy")]
     assert logged == pytest.approx(trained_again.right, abs=0.01)
+    # Not on as many training images, which would be as near as that at some entries.
+    off = np.abs(np.subtract(logged, trained_again.right)).sum()
+    assert off < 0.3 * np.abs(np.subtract(logged, trained_again.right_in_training)).sum()
 
 
 def test_the_share_printed_at_the_end_is_of_all_test_images(printed, trained_again):
@@ -298,7 +301,7 @@ def test_the_network_that_was_kept_is_that_of_the_best_epoch(run, reading):
 
 
 def test_pytorchs_own_writer_writes_the_same(run, reading):
-    """Byte for byte, but for the time of each entry."""
+    """Byte for byte, but for the time of each entry and the writer's name."""
     found = []
     for name in ("helpers.eventfiles", "torch.utils.tensorboard.writer"):
         (file,) = (reading / "twins" / name).glob("events.out.*")
@@ -312,6 +315,7 @@ def test_pytorchs_own_writer_writes_the_same(run, reading):
 
 def timeless(event):
     event.wall_time = 0
+    event.ClearField("source_metadata")  # in which the first entry names its writer
     return event
 
 
