@@ -250,7 +250,7 @@ def test_after_the_training_both_losses_are_in_one_card(
             expect(row).to_contain_text(str(logged * run.parameters["log_every"]))
             expect(row).to_contain_text(line)
         expect(card.locator("line-chart canvas")).to_be_visible()
-        assert ink(card.locator("line-chart canvas")) > 0.005
+        assert ink(card.locator("line-chart canvas")) > 0.001
     take_picture("02_time_series", page)
 
 
@@ -264,5 +264,5 @@ def test_the_first_look_is_one_run_with_one_curve(run, page_over, take_picture, 
     expect(card).to_contain_text("falling")
     expect(card.locator("tb-data-table-content-row")).to_contain_text("first-look")
     expect(card.locator("tb-data-table-content-row")).to_contain_text("99")
-    assert ink(card.locator("line-chart canvas")) > 0.002
+    assert ink(card.locator("line-chart canvas")) > 0.001
     take_picture("02_first-look", page)

@@ -37,6 +37,9 @@ class There(torch.Tensor):
 
     def __init__(self, kept: torch.Tensor) -> None: ...
 
+    def tolist(self) -> object:  # the one way into Python that PyTorch keeps from subclasses
+        return self.kept.tolist()
+
     def __repr__(self) -> str:
         return f"There({self.kept})"
 
@@ -65,7 +68,13 @@ def _run(operation, args, kwargs):
     if to is not None:
         kwargs = kwargs | {"device": torch.device("cpu")}
     args, kwargs = tree_map_only(There, lambda tensor: tensor.kept, (args, kwargs))
-    result = operation(*args, **kwargs)
+    if not torch.is_inference_mode_enabled():
+        return _wrapped(operation(*args, **kwargs), leads_there, there)
+    with torch.inference_mode(False), torch.no_grad():  # what is made in that mode stays in it
+        return _wrapped(operation(*args, **kwargs), leads_there, there)
+
+
+def _wrapped(result, leads_there, there):
     if not leads_there:
         return result
     known = {id(tensor.kept): tensor for tensor in there}  # what was written in place
