@@ -285,7 +285,9 @@ def test_other_bytes_than_the_index_promises_are_refused_with_a_way_out(python, 
     assert code == 1
     assert "HASH" in "\n".join(lines)
     assert lines[-1].startswith(f"torch=={VERSIONS['torch']}+cpu and torchvision")
-    assert "PIP_NO_CACHE_DIR=1 make lab; or take PyPI's build, 3 GB: make lab TORCH=cuda" in lines[-1]
+    assert (
+        "PIP_NO_CACHE_DIR=1 make lab; or take PyPI's build, 3 GB: make lab TORCH=cuda" in lines[-1]
+    )
     assert installed(python) == []
     # What it advises: PyPI's; or again, when what comes is right.
     assert choose(python, full.address, tmp_path, "cuda")[:2] == (0, [])

@@ -196,7 +196,7 @@ def test_a_second_process_that_was_quicker_is_no_error(archives, environment, mo
     fetch = page_module._fetch
 
     def slow_fetch(release, page, scratch, archives):
-        fetch(release, page, scratch)
+        fetch(release, page, scratch, archives)
         monkeypatch.setattr(page_module, "_fetch", fetch)
         page_folder()
 
