@@ -1,24 +1,21 @@
 """Which build of torch is taken, with an index on loopback in place of PyTorch's own."""
 
-import hashlib
 import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
-import urllib.parse
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 
 import packaging
 import pytest
 
+from tests import wheels
 from tests.conftest import ROOT
 from tests.test_setup import active_pins
-from tests.wheels import make_wheel
+from tests.wheels import make_wheel, serve
 
 SCRIPT = ROOT / ".ci" / "torch_build.py"
 VERSIONS = {pin.name: str(pin.specifier).removeprefix("==") for pin in active_pins()}
@@ -46,66 +43,9 @@ def python(empty):
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-class Index:
-    """An index of wheels at ``address``. ``asked`` are the paths it was asked for."""
-
-    def __init__(self, folder):
-        self.folder, self.asked, self.hashes = folder, [], {}
-
-    def add(self, name, version, tag="py3-none-any"):
-        make_wheel(self.folder, name, version, tag)
-
-    def page(self, name):
-        links = []
-        for path in sorted(self.folder.glob(f"{name}-*.whl")):
-            digest = self.hashes.get(path.name) or hashlib.sha256(path.read_bytes()).hexdigest()
-            # As PyTorch's index writes them: the plus sign quoted, at another folder.
-            address = f"/files/{urllib.parse.quote(path.name)}#sha256={digest}"
-            links.append(f'<a href="{address}" data-requires-python="&gt;=3.10">{path.name}</a>')
-        return "\n".join(links)
-
-
-@contextmanager
-def serve(handle):
-    """Serve on loopback; ``handle(request)`` answers a GET."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            handle(self)
-
-        def log_message(self, *_):
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture
 def index(tmp_path):
-    folder = tmp_path / "index"
-    folder.mkdir()
-    it = Index(folder)
-
-    def handle(request):
-        it.asked.append(request.path)
-        name = urllib.parse.unquote(request.path.rstrip("/").rpartition("/")[2])
-        wheel = folder / name
-        body = wheel.read_bytes() if wheel.is_file() else it.page(name).encode()
-        request.send_response(200 if body else 404)
-        if not wheel.is_file():
-            request.send_header("Content-Type", "text/html")
-        request.send_header("Content-Length", str(len(body)))
-        request.end_headers()
-        request.wfile.write(body)
-
-    with serve(handle) as it.address:
+    with wheels.index(tmp_path / "index") as it:
         yield it
 
 
@@ -114,11 +54,11 @@ def full(index):
     """The index with the CPU build, and with much else that isn't to be taken."""
     for name in ("torch", "torchvision"):
         pin = VERSIONS[name]
-        index.add(name, "0.1+cpu")
-        index.add(name, "99.0+cpu")
-        index.add(name, f"{pin}+cpu")
-        index.add(name, f"{pin}+zzz", "cp39-cp39-win_amd64")
-        index.add(name, f"{pin}.post1+cpu")
+        make_wheel(index.folder, name, "0.1+cpu")
+        make_wheel(index.folder, name, "99.0+cpu")
+        make_wheel(index.folder, name, f"{pin}+cpu")
+        make_wheel(index.folder, name, f"{pin}+zzz", "cp39-cp39-win_amd64")
+        make_wheel(index.folder, name, f"{pin}.post1+cpu")
     return index
 
 
@@ -270,8 +210,8 @@ def test_an_index_that_hangs_at_one_page_and_drips_at_the_other(python, tmp_path
     ],
 )
 def test_an_index_without_this_release_for_this_machine(python, index, tmp_path, version, tag):
-    index.add("torch", f"{VERSIONS['torch']}+cpu")
-    index.add("torchvision", version.format(pin=VERSIONS["torchvision"]), tag)
+    make_wheel(index.folder, "torch", f"{VERSIONS['torch']}+cpu")
+    make_wheel(index.folder, "torchvision", version.format(pin=VERSIONS["torchvision"]), tag)
     reason = f"has no torchvision {VERSIONS['torchvision']} for this Python and system"
     taken_from_pypi(python, index.address, tmp_path, reason)
     assert not any(path.endswith(".whl") for path in index.asked)
