@@ -13,7 +13,7 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help lab bundle test lint unit browser nbval notebooks records mutants screenshots bench \
-  constraints clean system clinic front site slides test-newest test-lowest hooks zoo
+  constraints clean system clinic front site slides test-newest test-lowest test-offline hooks zoo
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ slides: $(VENV)/.site  ## make slides from the chapters' own pictures, into docs
 
 test-newest: | system  ## run the chapters on the newest releases, and say which one breaks
 	@$(PYTHON) .ci/releases.py newest
+
+test-offline:  ## set up from a bundle where no network is, and run all chapters: BUNDLE=/media/stick
+	@$(PYTHON) tests/offline.py "$(BUNDLE)"
 
 test-lowest: | system  ## the same on the lowest releases that pyproject.toml asks for
 	@$(PYTHON) .ci/releases.py lowest

@@ -106,8 +106,8 @@ def write(folder: Path, kind: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ABOUT).touch()  # ours, from here on
     sys.path.insert(0, str(ROOT))  # for helpers
-    write_wheels(folder / "wheels", kind)
     write_archives(folder / "npm")
+    write_wheels(folder / "wheels", kind)
     write_datasets(folder / "datasets")
     write_course(folder / "course.git")
     about = here() | {"asks for": asked_for(), "glibc": glibc(folder / "wheels")}

@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,9 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
 
     *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[site,test]"]}
+    index = runpy.run_path(str(ROOT / ".ci" / "torch_build.py"))["INDEX"]
+    cpu = f"--extra-index-url {index}"
+    assert pip == {"pip": [cpu, "--constraint constraints.txt", "--editable ."]}
     assert {"graphviz", "nodejs", "pip"} < set(conda)
     python = next(item for item in conda if item.startswith("python="))
     assert Requirement(f"python{project['requires-python']}").specifier.contains(
@@ -123,7 +126,7 @@ def brought_by(names):
     return {canonicalize_name(known[name][0]) for name in names if name in known}
 
 
-PROGRAMS = {"jupyterlab", "ipython"}
+PROGRAMS = {"jupyterlab", "ipython", "papermill"}
 """What the course needs without importing it."""
 
 TEST_PROGRAMS = {"jupyter-server-proxy", "nbconvert", "pytest-timeout", "ruff"}
