@@ -169,7 +169,9 @@ def write_datasets(datasets: Path) -> None:
 def write_course(course: Path) -> None:
     """The course's history in one file, from which git clones. Not what isn't committed yet."""
     git = ["git", "-C", ROOT]
-    branch = subprocess.run([*git, "branch", "--show-current"], capture_output=True, text=True)
+    branch = subprocess.run(
+        [*git, "branch", "--show-current"], capture_output=True, encoding="utf-8"
+    )
     if branch.returncode:
         return  # downloaded without git: then it is copied in the same way
     subprocess.run(

@@ -48,7 +48,7 @@ def has_card() -> bool:
     if program is None:
         return False
     try:
-        listed = subprocess.run([program, "-L"], capture_output=True, text=True, timeout=10)
+        listed = subprocess.run([program, "-L"], capture_output=True, encoding="utf-8", timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return False
     return listed.returncode == 0 and "GPU " in listed.stdout

@@ -72,7 +72,7 @@ done
 
 @pytest.fixture(scope="module")
 def course(tmp_path_factory):
-    """A course with the same scripts and a few tiny packages, under git; in a folder with a space."""
+    """A course with the same scripts and a few tiny packages, under git."""
     folder = tmp_path_factory.mktemp("a class") / "course"
     shutil.copytree(ROOT / ".ci", folder / ".ci")
     shutil.copytree(ROOT / "helpers", folder / "helpers")

@@ -129,7 +129,7 @@ def brought_by(names):
 PROGRAMS = {"jupyterlab", "ipython", "papermill"}
 """What the course needs without importing it."""
 
-TEST_PROGRAMS = {"jupyter-server-proxy", "nbconvert", "pytest-timeout", "ruff"}
+TEST_PROGRAMS = {"jupyter-server-proxy", "mypy", "nbconvert", "pytest-timeout", "ruff"}
 
 
 def test_what_the_course_imports_it_also_installs():
