@@ -60,7 +60,7 @@ def inside(bundle: Path) -> None:
     size = subprocess.run(["du", "-sm", ".venv"], capture_output=True, text=True).stdout
     print(f".venv: {size.split()[0]} MB")
     with timed("JupyterLab answers"):
-        look_at_jupyterlab([*make, "lab", "LAB_ARGS=--no-browser"])
+        look_at_jupyterlab([*make, "lab", "LAB_ARGS=--no-browser"], Path.cwd(), dict(os.environ))
     for chapter in sorted(Path("notebooks").glob("*.ipynb")):
         with timed(chapter.stem):
             papermill(chapter, "-p", "output_dir", f"../{chapter.stem}")
@@ -76,11 +76,16 @@ def papermill(chapter: Path, *options: str) -> None:
         sys.exit(f"{chapter} stopped:\n{result.stderr[-3000:]}")
 
 
-def look_at_jupyterlab(command: list) -> None:
-    """Start it as the reader does, ask for its page, and end it."""
-    runtime = Path.home() / ".local" / "share" / "jupyter" / "runtime"
+def look_at_jupyterlab(command: list | str, folder: Path, variables: dict[str, str]) -> None:
+    """Start it as the reader does, ask for its page and for the chapters, and end it.
+
+    ``folder`` is the course's; ``variables`` has a HOME in which no other server was started.
+    """
+    runtime = Path(variables["HOME"], ".local", "share", "jupyter", "runtime")
     with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, env=variables, stdout=log, stderr=log, shell=type(command) is str
+        )
         try:
             deadline = time.monotonic() + PATIENCE
             while not (found := list(runtime.glob("jpserver-*.json"))):
@@ -89,12 +94,13 @@ def look_at_jupyterlab(command: list) -> None:
                     sys.exit(f"JupyterLab didn't start:\n{log.read().decode()[-3000:]}")
                 time.sleep(0.2)
             server = json.loads(found[0].read_text())
-            for path in ("lab/tree/notebooks", "api/contents/notebooks"):
+            below = folder.joinpath("notebooks").relative_to(server["root_dir"])
+            for path in ("lab", f"api/contents/{below.as_posix().strip('.')}"):
                 address = f"{server['url']}{path}?token={server['token']}"
                 with urllib.request.urlopen(address, timeout=PATIENCE) as reply:
                     body = reply.read().decode()
             names = {file["name"] for file in json.loads(body)["content"]}
-            assert {path.name for path in Path("notebooks").glob("*.ipynb")} <= names
+            assert {path.name for path in folder.glob("notebooks/*.ipynb")} <= names
         finally:
             if found := list(runtime.glob("jpserver-*.json")):
                 os.kill(json.loads(found[0].read_text())["pid"], 15)
