@@ -29,7 +29,9 @@ def settle() -> None:
         os.environ.update({name: SETTINGS[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")})
     elif sys.platform == "linux":  # macOS and Windows have another OpenMP
         there = threading.Event()
-        threading.Thread(target=_crowd, args=[there], name="keeps idle threads", daemon=True).start()
+        threading.Thread(
+            target=_crowd, args=[there], name="keeps idle threads", daemon=True
+        ).start()
         there.wait(10)  # who ends while it computes is aborted
 
 

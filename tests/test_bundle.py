@@ -245,12 +245,19 @@ def test_another_system_or_processor_is_named(copy, course, tmp_path, change):
     assert line.endswith("take one that was made on a machine like this")
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a glibc")
-def test_an_older_linux_is_named(copy, course, tmp_path):
-    about(copy, glibc=[2, 99])
-    assert f"needs a Linux with glibc 2.99, and here is glibc {platform.libc_ver()[1]}" in refused(
-        copy, course, tmp_path
-    )
+@pytest.mark.parametrize("here", [("glibc", "2.17"), ("glibc", "2.9"), ("", "")])
+def test_an_older_linux_is_named(copy, course, monkeypatch, here):
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    import bundle
+
+    monkeypatch.setattr(bundle, "ROOT", course)
+    about(copy, glibc=[2, 28])
+    monkeypatch.setattr(bundle.platform, "libc_ver", lambda: here)
+    with pytest.raises(bundle.BundleError, match=r"needs a Linux with glibc 2\.28, and here is"):
+        bundle.check(copy)
+    monkeypatch.setattr(bundle.platform, "libc_ver", lambda: ("glibc", "2.100"))
+    with pytest.raises(bundle.BundleError, match="json is damaged"):  # by us; it got that far
+        bundle.check(copy)
 
 
 def test_the_oldest_linux_is_that_of_the_wheels(tmp_path, monkeypatch):

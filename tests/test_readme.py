@@ -61,7 +61,10 @@ def needed(requirements):
 def lab_environment(folder, course):
     """An environment that has what `make lab` installs, linked from the one that is here."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    here, site = Path(sysconfig.get_path("purelib")), Path(*folder.glob("lib/python*/site-packages"))
+    here, site = (
+        Path(sysconfig.get_path("purelib")),
+        Path(*folder.glob("lib/python*/site-packages")),
+    )
     project = tomllib.loads((course / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for name in needed([*project["dependencies"], "setuptools", "wheel"]):
         package = distribution(name)
@@ -215,7 +218,7 @@ WAYS = {
     ),
     "git diff": shows_a_difference,
 }
-"""How a command is tried: the first that it is or, with a space or slash at the end, begins with."""
+"""How a command is tried: the first that it is or, if that ends in " " or "/", begins with."""
 
 
 def way(command):
