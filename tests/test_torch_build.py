@@ -11,6 +11,7 @@ from threading import Event
 
 import packaging
 import pytest
+import yaml
 
 from tests import wheels
 from tests.conftest import ROOT
@@ -234,3 +235,24 @@ def test_other_bytes_than_the_index_promises_are_refused_with_a_way_out(python, 
     full.hashes.clear()
     assert choose(python, full.address, tmp_path)[:2] == (0, [])
     assert installed(python) == CPU_BUILD
+
+
+def test_what_conda_hands_to_pip_takes_the_cpu_build(python, full, tmp_path):
+    """environment.yml and Binder's: with PyTorch's index beside PyPI, and with that one away."""
+    with wheels.index(tmp_path / "pypi") as pypi, socket.create_server(("127.0.0.1", 0)) as free:
+        for name in ("torch", "torchvision"):
+            make_wheel(pypi.folder, name, VERSIONS[name])
+        away = f"http://127.0.0.1:{free.getsockname()[1]}"
+        free.close()
+        pip = [python, "-m", "pip", "--isolated", "install", "--quiet", "--retries=0", "--no-deps"]
+        pip += ["--no-cache-dir", "--constraint", ROOT / "constraints.txt"]
+        for file in ("environment.yml", "binder/environment.yml"):
+            lines = yaml.safe_load((ROOT / file).read_text())["dependencies"][-1]["pip"]
+            (option,) = (line for line in lines if line.endswith("/whl/cpu"))
+            option, _ = option.split()
+            both = ["--force-reinstall", "--index-url", pypi.address, option, full.address]
+            subprocess.run([*pip, *both, "torch", "torchvision"], check=True)
+            assert installed(python) == CPU_BUILD
+            again = ["--force-reinstall", "--index-url", pypi.address, option, away]
+            subprocess.run([*pip, *again, "torch", "torchvision"], check=True)
+            assert installed(python) == [build.removesuffix("+cpu") for build in CPU_BUILD]
