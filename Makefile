@@ -118,20 +118,26 @@ STICK := $(if $(filter bundle,$(MAKECMDGOALS)),,$(BUNDLE))
 system:
 	@.ci/system-packages $(if $(STICK),--say) $(PYTHON) $(NEEDS)
 
+ifneq ($(STICK),)
+define set_up
+@echo "Setting up the course in $(VENV) from $(STICK): some minutes"
+@$(PYTHON) .ci/bundle.py install "$(STICK)" $(VENV)
+endef
+else
 # Without build isolation, so that visdom 0.2.4, whose setup.py imports pkg_resources, is built
 # with the setuptools of constraints.txt by every version of pip.
-$(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
-ifneq ($(STICK),)
-	@echo "Setting up the course in $(VENV) from $(STICK): some minutes"
-	@$(PYTHON) .ci/bundle.py install "$(STICK)" $(VENV)
-else
-	@echo "Setting up the course in $(VENV): some minutes, and 2 GB (6 GB with torch's CUDA libraries)"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) setuptools wheel
-	@$(PY) .ci/torch_build.py $(TORCH)
-	@$(PIP) --no-build-isolation --editable .
-	@$(PY) -m helpers.visdom || true  # chapter 4 tries again, or says how to do without
+define set_up
+@echo "Setting up the course in $(VENV): some minutes, and 2 GB (6 GB with torch's CUDA libraries)"
+@$(PYTHON) -m venv $(VENV)
+@$(PIP) setuptools wheel
+@$(PY) .ci/torch_build.py $(TORCH)
+@$(PIP) --no-build-isolation --editable .
+@$(PY) -m helpers.visdom || true  # chapter 4 tries again, or says how to do without
+endef
 endif
+
+$(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
+	$(set_up)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab | system
