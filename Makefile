@@ -12,16 +12,21 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench \
-  constraints clean system clinic front site slides test-newest test-lowest hooks zoo
+.PHONY: help lab bundle test lint unit browser nbval notebooks records mutants screenshots bench \
+  constraints clean system clinic front site slides test-newest test-lowest test-offline hooks zoo
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
 
 lab: $(VENV)/.lab  ## set up what is missing, and open JupyterLab on the chapters
+	$(if $(and $(TORCH),$(wildcard $(VENV)/.lab)),@$(PY) .ci/torch_build.py $(TORCH))
 	@umask 077; $(PY) -m jupyterlab --LabApp.default_url=/lab/tree/notebooks \
 	  --LabApp.news_url=None --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate \
 	  $$(test "$$(id -u)" != 0 || echo --allow-root) $(LAB_ARGS)
+
+bundle: $(VENV)/.lab  ## write all that the set-up needs onto a stick: BUNDLE=/media/stick
+	$(if $(BUNDLE),,@echo "Name a folder: make bundle BUNDLE=/media/stick" >&2; exit 2)
+	@$(PY) .ci/bundle.py write "$(BUNDLE)" $(TORCH)
 
 test: $(VENV)/.test  ## set up what is missing, and check everything that CI checks
 	@$(MAKE) --no-print-directory lint unit nbval
@@ -71,6 +76,9 @@ slides: $(VENV)/.site  ## make slides from the chapters' own pictures, into docs
 test-newest: | system  ## run the chapters on the newest releases, and say which one breaks
 	@$(PYTHON) .ci/releases.py newest
 
+test-offline:  ## set up from a bundle where no network is, and run all chapters: BUNDLE=/media/stick
+	@$(PYTHON) tests/offline.py "$(BUNDLE)"
+
 test-lowest: | system  ## the same on the lowest releases that pyproject.toml asks for
 	@$(PYTHON) .ci/releases.py lowest
 
@@ -81,6 +89,8 @@ bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (so
 	@$(PY) tests/benchmarks/run.py
 
 constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml allows, and pin them
+	@! $(PY) -m pip freeze | grep '^torch==.*+cpu' || { \
+	  echo "That build has no CUDA libraries to pin: make clean, then make constraints TORCH=cuda" >&2; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
 	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,site,test,zoo]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
@@ -101,19 +111,33 @@ clean:  ## remove the environments and what chapters wrote; downloaded datasets 
 # ---- set-up: a stamp file for each of the two, so that a second run has nothing to do ----
 
 # What pip can't bring. Checked before anything is made; silent when all is there.
-NEEDS := dot $(if $(filter-out help lab clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
-NEEDS += $(if $(filter site slides,$(MAKECMDGOALS)),npm)
+NEEDS := dot $(if $(filter-out help lab bundle clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS += $(if $(filter bundle site slides,$(MAKECMDGOALS)),npm)
+# Where the set-up comes from a stick there may be no network: then it only says what is missing.
+STICK := $(if $(filter bundle,$(MAKECMDGOALS)),,$(BUNDLE))
 system:
-	@.ci/system-packages $(PYTHON) $(NEEDS)
+	@.ci/system-packages $(if $(STICK),--say) $(PYTHON) $(NEEDS)
 
+ifneq ($(STICK),)
+define set_up
+@echo "Setting up the course in $(VENV) from $(STICK): some minutes"
+@$(PYTHON) .ci/bundle.py install "$(STICK)" $(VENV)
+endef
+else
 # Without build isolation, so that visdom 0.2.4, whose setup.py imports pkg_resources, is built
 # with the setuptools of constraints.txt by every version of pip.
+define set_up
+@echo "Setting up the course in $(VENV): some minutes, and 2 GB (6 GB with torch's CUDA libraries)"
+@$(PYTHON) -m venv $(VENV)
+@$(PIP) setuptools wheel
+@$(PY) .ci/torch_build.py $(TORCH)
+@$(PIP) --no-build-isolation --editable .
+@$(PY) -m helpers.visdom || true  # chapter 4 tries again, or says how to do without
+endef
+endif
+
 $(VENV)/.lab: pyproject.toml constraints.txt Makefile | system
-	@echo "Setting up the course in $(VENV): some minutes, and up to 6 GB with torch's CUDA libraries"
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) setuptools wheel
-	@$(PIP) --no-build-isolation --editable .
-	@$(PY) -m helpers.visdom || true  # chapter 4 tries again, or says how to do without
+	$(set_up)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.lab | system

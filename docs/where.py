@@ -21,7 +21,7 @@ def repository(folder: Path) -> str | None:
     if "GITHUB_REPOSITORY" in os.environ:
         return os.environ["GITHUB_REPOSITORY"] or None
     asked = subprocess.run(
-        ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, text=True
+        ["git", "remote", "get-url", "origin"], cwd=folder, capture_output=True, encoding="utf-8"
     )
     found = REMOTE.match(asked.stdout.strip())
     return found.group(1) if found else None

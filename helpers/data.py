@@ -6,6 +6,7 @@ import os
 import queue
 import shlex
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -252,8 +253,13 @@ def _parse(path: Path, checksum: str | None) -> np.ndarray:
 
 def _damaged(folder: Path, reason: str) -> str:
     remedy = {
-        SAMPLE_DIR: "Restore it with: git -C "
-        f"{shlex.quote(str(SAMPLE_DIR.parent.parent))} checkout -- data/mnist-sample",
+        SAMPLE_DIR: f"Restore it with: git -C {_quoted(SAMPLE_DIR.parent.parent)} "
+        "checkout -- data/mnist-sample",
         DEBIAN_FASHION_DIR: "Reinstall Debian's package dataset-fashion-mnist.",
     }.get(folder, "Delete the folder, and the next call downloads it again.")
     return f"{reason} (in {folder}). {remedy}"
+
+
+def _quoted(path: Path) -> str:
+    """A path as one word of the system's shell."""
+    return f'"{path}"' if sys.platform == "win32" else shlex.quote(str(path))

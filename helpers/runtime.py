@@ -28,12 +28,17 @@ def settle() -> None:
     if "torch" not in sys.modules:
         os.environ.update({name: SETTINGS[name] for name in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")})
     elif sys.platform == "linux":  # macOS and Windows have another OpenMP
-        threading.Thread(target=_crowd, name="keeps idle threads", daemon=True).start()
+        there = threading.Event()
+        threading.Thread(
+            target=_crowd, args=[there], name="keeps idle threads", daemon=True
+        ).start()
+        there.wait(10)  # who ends while it computes is aborted
 
 
-def _crowd() -> None:
+def _crowd(there: threading.Event) -> None:
     import torch
 
     # What is computed in a Python thread gets threads of its own, which stay as long as it does.
     torch.ones(1 << 20).sqrt_()
+    there.set()
     threading.Event().wait()

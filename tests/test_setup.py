@@ -2,6 +2,7 @@
 
 import ast
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from helpers.visdom import page
-from tests.conftest import ROOT
+from tests.conftest import CHAPTERS, ROOT
 
 
 def pins():
@@ -38,7 +39,9 @@ def test_packages_agree_between_pyproject_environment_and_constraints():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
 
     *conda, pip = environment["dependencies"]
-    assert pip == {"pip": ["--constraint constraints.txt", "--editable .[site,test]"]}
+    index = runpy.run_path(str(ROOT / ".ci" / "torch_build.py"))["INDEX"]
+    cpu = f"--extra-index-url {index}"
+    assert pip == {"pip": [cpu, "--constraint constraints.txt", "--editable ."]}
     assert {"graphviz", "nodejs", "pip"} < set(conda)
     python = next(item for item in conda if item.startswith("python="))
     assert Requirement(f"python{project['requires-python']}").specifier.contains(
@@ -123,10 +126,10 @@ def brought_by(names):
     return {canonicalize_name(known[name][0]) for name in names if name in known}
 
 
-PROGRAMS = {"jupyterlab", "ipython"}
+PROGRAMS = {"jupyterlab", "ipython", "papermill"}
 """What the course needs without importing it."""
 
-TEST_PROGRAMS = {"jupyter-server-proxy", "nbconvert", "pytest-timeout", "ruff"}
+TEST_PROGRAMS = {"jupyter-server-proxy", "mypy", "nbconvert", "pytest-timeout", "ruff"}
 
 
 def test_what_the_course_imports_it_also_installs():
@@ -245,6 +248,7 @@ def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
         ".ci/system-packages",
         "-m venv /nonexistent",
         f"{pip} setuptools wheel",
+        "/nonexistent/bin/python .ci/torch_build.py",
         f"{pip} --no-build-isolation --editable .\n",
         "-m helpers.visdom",
         "touch /nonexistent/.lab",
@@ -257,6 +261,47 @@ def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
     places = [commands.index(phrase) for phrase in wanted]
     assert places == sorted(places)
     assert commands.count("-m helpers.visdom") == 2
+
+
+def make(*words):
+    """What make would run, in an environment that isn't there yet."""
+    command = ["make", "--dry-run", "VENV=/nonexistent", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout
+
+
+def test_which_build_of_torch_is_a_choice(tmp_path):
+    assert "/nonexistent/bin/python .ci/torch_build.py cuda\n" in make("lab", "TORCH=cuda")
+    # And who chooses when all is there is told what is there.
+    (tmp_path / ".lab").touch()
+    there = ["TORCH=cpu", f"--old-file={tmp_path}/.lab", "lab"]
+    commands = ["make", "--dry-run", f"VENV={tmp_path}", *there]
+    result = subprocess.run(commands, cwd=ROOT, capture_output=True, text=True)
+    assert result.stdout.count(".ci/torch_build.py cpu") == 1
+
+
+def test_from_a_stick_nothing_else_is_asked():
+    commands = make("lab", "BUNDLE=/media/a stick")
+    assert ".ci/system-packages --say python3 dot" in commands
+    assert 'python3 .ci/bundle.py install "/media/a stick" /nonexistent\n' in commands
+    assert "pip" not in commands and "torch_build" not in commands
+    assert commands.index("bundle.py") < commands.index("touch /nonexistent/.lab")
+
+
+def test_a_stick_is_written_from_an_environment_that_came_without_it():
+    commands = make("bundle", "BUNDLE=/media/a stick", "TORCH=cuda")
+    assert "--editable ." in commands and "bundle.py install" not in commands
+    last = commands.splitlines()[-1]
+    assert last == '/nonexistent/bin/python .ci/bundle.py write "/media/a stick" cuda'
+    assert ".ci/system-packages  python3 dot  npm" in commands
+    assert "Name a folder: make bundle BUNDLE=/media/stick" in make("bundle")
+
+
+def test_a_build_without_cuda_is_not_pinned():
+    """Its list would lack the CUDA libraries."""
+    commands = make("constraints")
+    guard = commands.index("grep '^torch==.*+cpu'")
+    assert guard < commands.index("--upgrade-strategy eager")
+    assert "make constraints TORCH=cuda" in commands
 
 
 def test_the_style_is_that_of_the_oldest_python():
@@ -289,7 +334,7 @@ def test_what_is_installed_is_in_the_constraints():
         assert version in pinned[name], f"{name} {version} is installed, pinned{pinned[name]}"
 
 
-def system_packages(tmp_path, *needs, **stubs):
+def system_packages(tmp_path, *words, **stubs):
     """Run .ci/system-packages where PATH holds only these stub commands and a plain shell's."""
     for name in ("sh", "uname", "mktemp", "rm", "tail", "cat"):
         (tmp_path / name).symlink_to(shutil.which(name))
@@ -298,8 +343,10 @@ def system_packages(tmp_path, *needs, **stubs):
         stub = tmp_path / name.replace("_", "-")
         stub.write_text(f"#!/bin/sh\n{script}\n")
         stub.chmod(0o755)
+    options = [word for word in words if word.startswith("--")]
+    needs = [word for word in words if not word.startswith("--")]
     return subprocess.run(
-        [ROOT / ".ci" / "system-packages", "python3", *needs],
+        [ROOT / ".ci" / "system-packages", *options, "python3", *needs],
         env={"PATH": str(tmp_path), "TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -357,6 +404,33 @@ def test_another_system_is_told_what_is_missing(tmp_path):
     result = system_packages(tmp_path, "dot")
     assert result.returncode == 1
     assert "Missing: dot" in result.stderr
+
+
+def test_where_no_network_may_be_it_only_says_what_is_missing(tmp_path):
+    result = system_packages(tmp_path, "--say", "dot", id="echo 0", apt_get=LOG_APT)
+    assert result.returncode == 0
+    missing, line, going_on = result.stderr.splitlines()
+    assert missing == "Missing: dot. Where there is a network, type this:"
+    assert line.strip().endswith("--no-install-recommends graphviz")
+    assert going_on == "Going on without; chapters 1 and 5 draw their diagrams with dot."
+    assert not (tmp_path / "apt.log").exists()
+
+
+def test_without_venv_there_is_no_going_on(tmp_path):
+    python = f'test "$2" = "import ensurepip" && exit 1; exec "{sys.executable}" "$@"'
+    result = system_packages(tmp_path, "--say", "dot", python3=python, id="echo 0", apt_get=LOG_APT)
+    assert result.returncode == 1
+    assert "venv graphviz" in result.stderr
+    assert not (tmp_path / "apt.log").exists()
+
+
+def test_it_is_chapters_1_and_5_that_need_dot():
+    needing = {
+        path.stem[:2]
+        for path in CHAPTERS
+        if re.search(r"build_graph|make_dot|import graphviz", path.read_text(encoding="utf-8"))
+    }
+    assert needing == {"01", "05"}
 
 
 def test_a_python_that_is_too_old_or_absent(tmp_path):

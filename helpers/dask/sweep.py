@@ -269,7 +269,8 @@ def _write_run(folder: Path, settings: dict, answer: dict, code: str) -> Run:
     """Write a run's files and its result; it is there as a whole or not at all."""
     files = answer.pop("files")
     run = Run(settings=settings, **answer, folder=folder / run_name(settings))
-    parts = Path(tempfile.mkdtemp(prefix=".run-", dir=folder.parent))
+    parts = folder.parent / f".run-{uuid.uuid4().hex}"  # with the rights that folders have there
+    parts.mkdir()
     try:
         for name, content in files.items():
             (parts / name).parent.mkdir(parents=True, exist_ok=True)
@@ -282,19 +283,18 @@ def _write_run(folder: Path, settings: dict, answer: dict, code: str) -> Run:
             for name, value in run.metrics.items()
         }
         (parts / RESULT).write_text(json.dumps(stored, indent=1, allow_nan=False), "utf-8")
-        parts.chmod(0o777 & ~_umask())
         shutil.rmtree(run.folder, ignore_errors=True)
-        os.rename(parts, run.folder)
+        try:
+            os.rename(parts, run.folder)
+        except OSError as error:  # on Windows: a TensorBoard has a file of it open
+            raise type(error)(
+                f"{run.folder} can't be replaced ({error.strerror}). If a TensorBoard shows it, "
+                "stop that, and run this again."
+            ) from None
     except BaseException:
         shutil.rmtree(parts, ignore_errors=True)
         raise
     return run
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _log_hparams(writer: SummaryWriter, settings: dict, metrics: dict[str, float]) -> None:

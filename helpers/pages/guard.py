@@ -48,7 +48,7 @@ class Guard:
 
         ``path``, ``host`` and ``origin`` are the request's, ``peer`` is where it comes from.
         """
-        if self.by_user:
+        if self.by_user and sys.platform != "win32":
             user = user_of(peer, ("127.0.0.1", self.port))
             if user not in (os.getuid(), 0, OUTSIDE):
                 return "This page belongs to another user of this machine."
@@ -82,7 +82,7 @@ def user_of(peer: Address, here: Address, tables: Path = Path("/proc/net")) -> i
     user = None
     for name in ("tcp", "tcp6"):  # an IPv6 socket can ask an IPv4 one
         table = tables / name
-        for line in table.read_text().splitlines()[1:] if table.exists() else ():
+        for line in table.read_text("ascii").splitlines()[1:] if table.exists() else ():
             _, local, remote, state, _, _, _, owner, _, inode, *_ = line.split()
             if local.endswith(far) and remote.endswith(near):
                 return int(owner) if inode != "0" else None
@@ -99,7 +99,9 @@ def _hexadecimal(address: str) -> str:
 
 def knows_users() -> bool:
     """Whether the system says whose connection it is: tried with one to ourselves."""
+    if sys.platform == "win32":
+        return False
     with socket.create_server(("127.0.0.1", 0)) as server:
         here = server.getsockname()
         with socket.create_connection(here) as connection:
-            return user_of(connection.getsockname(), here) == getattr(os, "getuid", int)()
+            return user_of(connection.getsockname(), here) == os.getuid()

@@ -18,11 +18,18 @@ from tornado.web import HTTPError, RequestHandler
 
 RULE = (
     "an environment's name has 1 to 60 letters, digits, spaces, dots, '_' and '-', begins with a "
-    "letter or digit, ends with neither a dot nor a space nor '.json', and isn't 'view'"
+    "letter or digit, ends with neither a dot nor a space nor '.json', and isn't 'view', 'con', "
+    "'nul' or the like"
 )
-"""So that it can be the name of a file on every system, and a part of an address as it stands."""
+"""So that it can be the name of a file on every system, and a part of an address as it stands.
 
-NAME = re.compile(r"(?!view$)[^\W_][\w .-]{0,59}(?<![ .])(?<!\.json)", re.IGNORECASE)
+The like of con are Windows' devices.
+"""
+
+NAME = re.compile(
+    r"(?!(view$|(con|prn|aux|nul|com[0-9]|lpt[0-9])(\.|$)))[^\W_][\w .-]{0,59}(?<![ .])(?<!\.json)",
+    re.IGNORECASE,
+)
 
 SAVING = ".saving"
 """Ends the name of a file that isn't complete yet. Visdom takes it for none of its own."""

@@ -1,11 +1,11 @@
 """The folder that Visdom's page is served from, with the scripts and styles of others.
 
-    python -m helpers.visdom
+    python -m helpers.visdom [FOLDER]
 
 fetches what is missing, about 5 MB, once for each environment. Visdom's own server would fetch
 the same files at its first start, into its own package, unchecked, and end if it couldn't. Here
-they come as npm packages of pinned bytes; where there is no npm, Visdom's own download brings
-them, and they must be those bytes too.
+they come as npm packages of pinned bytes, which may lie in FOLDER already, as on a stick; where
+there is no npm, Visdom's own download brings them, and they must be those bytes too.
 """
 
 import base64
@@ -55,16 +55,15 @@ ADVICE = (
 )
 
 
-def page_folder() -> Path:
+def page_folder(archives: Path | None = None) -> Path:
     """The folder of the page's files for the installed Visdom; fetched if it isn't there.
 
     It lies in the environment, under ``sys.prefix``, and is complete or not there at all.
+    ``archives`` is a folder with npm's archives of ``PACKAGES``: then nothing else is asked.
 
     Raises AssetsError if the files can't be fetched, aren't the pinned bytes, or can't be kept.
     """
-    release = ".".join(version("visdom").split(".")[:2])
-    if release not in PACKAGES:
-        raise AssetsError(f"the page of Visdom {release} isn't known here, only {list(PACKAGES)}")
+    release = installed_release()
     name = f"visdom-{version('visdom')}-{SHA256[release][:8]}"
     folder = Path(sys.prefix) / "share" / "seeing-pytorch" / name
     if folder.is_dir():
@@ -74,7 +73,7 @@ def page_folder() -> Path:
         with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
             page = Path(scratch) / "page"
             _copy_own_files(page)
-            _fetch(release, page, Path(scratch))
+            _fetch(release, page, Path(scratch), archives)
             try:
                 page.rename(folder)
             except OSError:
@@ -83,6 +82,14 @@ def page_folder() -> Path:
     except OSError as error:
         raise AssetsError(f"{folder.parent} can't be written ({error}). {ADVICE}") from error
     return folder
+
+
+def installed_release() -> str:
+    """The key in ``PACKAGES`` of the installed Visdom. Raises AssetsError if there is none."""
+    release = ".".join(version("visdom").split(".")[:2])
+    if release not in PACKAGES:
+        raise AssetsError(f"the page of Visdom {release} isn't known here, only {list(PACKAGES)}")
+    return release
 
 
 def _copy_own_files(page: Path) -> None:
@@ -105,10 +112,13 @@ def _copy_own_files(page: Path) -> None:
     index.write_text(text, encoding="utf-8")
 
 
-def _fetch(release: str, page: Path, scratch: Path) -> None:
+def _fetch(release: str, page: Path, scratch: Path, archives: Path | None) -> None:
     """Bring the packages' files into ``page``, or raise AssetsError."""
     reasons = []
-    for way, bring in (("npm", fetch_with_npm), ("Visdom's own download", _fetch_with_visdom)):
+    ways = {"npm": fetch_with_npm, "Visdom's own download": _fetch_with_visdom}
+    if archives is not None:
+        ways = {str(archives): lambda packages, page, _: unpack(packages, archives, page)}
+    for way, bring in ways.items():
         try:
             bring(PACKAGES[release], page, scratch)
             if _digest(PACKAGES[release], page) != SHA256[release]:
@@ -125,6 +135,12 @@ def fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> 
     The archives stay in ``scratch``. Raises AssetsError if npm isn't there, fails, or brings other
     bytes, and subprocess.TimeoutExpired after TIMEOUT seconds.
     """
+    pack(packages, scratch)
+    unpack(packages, scratch, page)
+
+
+def pack(packages: tuple[Package, ...], archives: Path) -> None:
+    """Have npm bring the packages' archives into a folder. Raises as ``fetch_with_npm``."""
     npm = shutil.which("npm")
     if npm is None:
         raise AssetsError("not installed")
@@ -132,19 +148,32 @@ def fetch_with_npm(packages: tuple[Package, ...], page: Path, scratch: Path) -> 
     patience = ("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-timeout=20000")
     # TIMEOUT bounds it all: without a network npm would try for minutes.
     result = subprocess.run(
-        [npm, "pack", "--silent", "--json", *patience, *names],
-        cwd=scratch,
+        [npm, "pack", "--silent", *patience, *names],
+        cwd=archives,
         capture_output=True,
         text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=TIMEOUT,
     )
     if result.returncode:
         raise AssetsError(f"npm pack failed, {_last_line(result.stderr or result.stdout)}")
-    for package, packed in zip(packages, json.loads(result.stdout), strict=True):
-        content = (scratch / packed["filename"]).read_bytes()
-        if base64.b64encode(hashlib.sha512(content).digest()).decode() != package.sha512:
+
+
+def unpack(packages: tuple[Package, ...], archives: Path, page: Path) -> None:
+    """Bring files out of the packages' archives in a folder into the folder ``page``.
+
+    Raises AssetsError if one of them is missing or its bytes aren't the pinned ones.
+    """
+    for package in packages:
+        # As npm names it: @scope/name has neither "@" nor "/".
+        name = package.name.removeprefix("@").replace("/", "-")
+        path = archives / f"{name}-{package.version}.tgz"
+        if not path.is_file():
+            raise AssetsError(f"{path.name} isn't there")
+        if base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode() != package.sha512:
             raise AssetsError(f"{package.name}@{package.version} isn't what is pinned")
-        with tarfile.open(scratch / packed["filename"]) as archive:
+        with tarfile.open(path) as archive:
             for source, target in package.files.items():
                 (page / target).parent.mkdir(parents=True, exist_ok=True)
                 (page / target).write_bytes(archive.extractfile(f"package/{source}").read())
@@ -161,6 +190,8 @@ def _fetch_with_visdom(packages: tuple[Package, ...], page: Path, scratch: Path)
         [sys.executable, "-c", script, str(scratch / "visdom")],
         capture_output=True,
         text=True,
+        encoding="utf-8",
+        errors="replace",
         timeout=TIMEOUT,
     )
     for target in _targets(packages):

@@ -151,7 +151,7 @@ def test_seeds_needed_is_the_smallest_number_with_that_power(run):
 
 
 def test_a_killed_worker_costs_no_run(run):
-    assert printed(cell_with(run, "signal.SIGKILL")) == "8 results of 8 runs, all done: True\n"
+    assert printed(cell_with(run, "psutil.Process")) == "8 results of 8 runs, all done: True\n"
     folder = run.output_dir / "run-1" / "killed"
     runs = [read_run(path) for path in folder.iterdir()]
     assert len(runs) == 8

@@ -231,6 +231,14 @@ def test_what_is_advised_for_a_damaged_sample_restores_it(sample, checkout, tmp_
     assert torch.equal(load_dataset().train.tensors[0], sample.train.tensors[0])
 
 
+@pytest.mark.parametrize("platform", ["linux", "darwin", "win32"])
+def test_a_path_is_one_word_of_the_systems_shell(platform, monkeypatch, tmp_path):
+    monkeypatch.setattr(data.sys, "platform", platform)
+    quoted = data._quoted(tmp_path / "my course")
+    marks = '"' if platform == "win32" else "'"  # cmd.exe knows no other
+    assert quoted == f"{marks}{tmp_path / 'my course'}{marks}"
+
+
 def mirrors(monkeypatch, *addresses):
     """Let torchvision know only these mirrors of MNIST."""
     monkeypatch.setattr(torchvision.datasets.MNIST, "mirrors", list(addresses))

@@ -93,6 +93,15 @@ print(time.process_time() - start, torch.get_num_threads())
 """
 
 
+def test_a_program_that_ends_at_once_ends_well():
+    environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
+    environment.pop("OMP_NUM_THREADS", None)
+    command = [sys.executable, "-c", "import torch, helpers"]
+    for _ in range(3):
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert (result.returncode, result.stderr) == (0, "")
+
+
 def test_after_torch_is_loaded_its_waiting_threads_rest():
     """In seconds of the processor, which don't depend on what else runs. GNU's OpenMP only."""
     spun, threads = map(float, in_a_process_without_them(SPIN.format(settled=False)))

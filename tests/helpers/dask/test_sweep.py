@@ -297,6 +297,25 @@ def test_a_failed_run_is_tried_again_and_replaced(client, tmp_path):
     assert len(list(run.folder.glob("events*"))) == 1
 
 
+def test_a_run_that_cannot_be_replaced_is_named_and_stays(client, tmp_path, monkeypatch):
+    """As on Windows, where no folder goes in which a TensorBoard has a file open."""
+
+    def one(settings, data, writer):
+        return {"n": 1}
+
+    def two(settings, data, writer):
+        return {"n": 2}
+
+    (run,) = collect(client, one, [{"n": 1}], None, tmp_path / "out")
+    monkeypatch.setattr("helpers.dask.sweep.shutil.rmtree", lambda *_, **options: None)
+    with pytest.raises(OSError, match=r"n=1 can't be replaced .* If a TensorBoard shows it, stop"):
+        collect(client, two, [{"n": 1}], None, tmp_path / "out")
+    assert (run.folder / "result.json").is_file()
+    monkeypatch.undo()  # what it advises
+    (run,) = collect(client, two, [{"n": 1}], None, tmp_path / "out")
+    assert run.metrics == {"n": 2}
+
+
 def test_results_of_another_training_or_other_data_do_not_count(client, tmp_path, monkeypatch):
     def measure(settings, data, writer):
         return {"images": len(data.train)}

@@ -67,6 +67,15 @@ def test_an_ipv6_socket_that_asks_an_ipv4_one_is_found(tables):
     assert user_of(PEER, HERE, tables) == 1000
 
 
+def test_windows_has_no_numbers_of_users_and_none_is_asked_for(monkeypatch):
+    monkeypatch.setattr("helpers.pages.guard.sys.platform", "win32")
+    monkeypatch.delattr(os, "getuid")
+    assert not knows_users()
+    guard = Guard(8097, "/token-abc", by_user=knows_users())
+    assert guard.refusal("/token-abc/", "127.0.0.1:8097", None, PEER) is None
+    assert "whole address" in guard.refusal("/", "127.0.0.1:8097", None, PEER)
+
+
 def test_only_the_own_user_and_root_are_answered(monkeypatch):
     guard = Guard(8097, "", by_user=True)
     monkeypatch.setattr(os, "getuid", lambda: 1000, raising=False)

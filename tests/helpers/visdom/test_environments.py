@@ -23,6 +23,7 @@ from tests.helpers.conftest import process
 GOOD = ["main", "MyimagePlot", "rate-0.0002", "main-fork", "a b", "中文 名", "été", "7", "x" * 60]
 BAD = [
     *("", " ", ".", "..", "a/b", "../a", "/a", "a\\b", "%2e%2e", "a%2fb", "a\0b", "a\nb", "a\n"),
+    *("con", "NUL", "aux.1", "com1", "lpt9.x"),
     *("x" * 61, "x" * 300, "view", "View", "a.json", "a.", "a ", ".undo", "_a", "-a", "a+b", "a:b"),
     *(None, 7, ["a"], "a\u202eb", "a<b", "con?"),
 ]

@@ -1,5 +1,6 @@
 """The files of Visdom's page: the pinned bytes, all of them or none, and in the right place."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,18 +19,15 @@ INSTALLED = page_folder()
 RELEASE = ".".join(version("visdom").split(".")[:2])
 
 FAKE_NPM = """
-import json, os, shutil, sys
+import os, shutil, sys
 with open({log!r}, "a") as log:
     log.write(" ".join(sys.argv[1:]) + "\\n")
 if not os.path.isdir({archives!r}):
     sys.exit("npm error network: nobody there")
-packed = []
 for spec in sys.argv[1:]:
     name, at, version = spec.rpartition("@")
     if at:
-        shutil.copy(os.path.join({archives!r}, name + ".tgz"), ".")
-        packed.append({{"name": name, "filename": name + ".tgz"}})
-print(json.dumps(packed))
+        shutil.copy(os.path.join({archives!r}, name + "-" + version + ".tgz"), ".")
 """
 
 
@@ -61,7 +59,7 @@ def archives(tmp_path, monkeypatch):
     folder.mkdir()
     pinned = []
     for package in PACKAGES[RELEASE]:
-        path = folder / f"{package.name}.tgz"
+        path = folder / f"{package.name}-{package.version}.tgz"
         with tarfile.open(path, "w:gz") as archive:
             for name, target in package.files.items():
                 archive.add(INSTALLED / target, f"package/{name}")
@@ -119,11 +117,44 @@ def test_npm_brings_the_page_once(archives, environment, tmp_path):
 
 
 def test_another_archive_than_the_pinned_one_is_refused(archives, environment):
-    with (archives / "sjcl.tgz").open("ab") as file:
+    with (archives / "sjcl-1.0.7.tgz").open("ab") as file:
         file.write(b"\0")
     with pytest.raises(AssetsError, match=r"npm: sjcl@1\.0\.7 isn't what is pinned"):
         page_folder()
     assert leftovers(environment) == []
+
+
+def test_from_a_folder_of_archives_the_page_comes_without_npm(archives, environment, tmp_path):
+    (Path(os.environ["PATH"]) / "npm").unlink()
+    run = [sys.executable, "-c", FROM_FOLDER, environment, archives]
+    pins = {package.name: package.sha512 for package in PACKAGES[RELEASE]}
+    result = subprocess.run([*run, json.dumps(pins)], cwd=ROOT, capture_output=True, text=True)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert page_module._digest(PACKAGES[RELEASE], page_folder()) == SHA256[RELEASE]
+    assert environment in page_folder().parents
+
+
+FROM_FOLDER = """
+import json, runpy, sys
+sys.prefix, pins = sys.argv.pop(1), json.loads(sys.argv.pop(2))
+from helpers.visdom import page
+for release, packages in page.PACKAGES.items():
+    page.PACKAGES[release] = tuple(p._replace(sha512=pins[p.name]) for p in packages)
+runpy.run_module("helpers.visdom", run_name="__main__")
+"""
+"""``python -m helpers.visdom FOLDER`` for an environment, with these pins of the archives."""
+
+
+def test_a_folder_of_archives_is_all_that_is_asked(archives, environment, tmp_path):
+    (archives / "sjcl-1.0.7.tgz").unlink()
+    with pytest.raises(AssetsError, match=r"archives: sjcl-1\.0\.7\.tgz isn't there\)") as info:
+        page_folder(archives)
+    assert "Visdom's own download" not in str(info.value)
+    (archives / "sjcl-1.0.7.tgz").write_bytes(b"something else")
+    with pytest.raises(AssetsError, match=r"archives: sjcl@1\.0\.7 isn't what is pinned"):
+        page_folder(archives)
+    assert leftovers(environment) == []
+    assert not (tmp_path / "npm.log").exists()
 
 
 def test_other_files_than_the_pinned_ones_are_refused(archives, environment, monkeypatch):
@@ -164,8 +195,8 @@ def test_without_npm_visdoms_own_download_brings_the_page(archives, environment,
 def test_a_second_process_that_was_quicker_is_no_error(archives, environment, monkeypatch):
     fetch = page_module._fetch
 
-    def slow_fetch(release, page, scratch):
-        fetch(release, page, scratch)
+    def slow_fetch(release, page, scratch, archives):
+        fetch(release, page, scratch, archives)
         monkeypatch.setattr(page_module, "_fetch", fetch)
         page_folder()
 
