@@ -15,6 +15,7 @@ import pytest
 import requests
 
 from tests.conftest import ROOT
+from tests.git import commit, git
 from tests.hub.student import PATIENCE, Student
 
 TRIAL = """
@@ -42,23 +43,6 @@ def teachers_copy(folder: Path) -> Path:
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "The first edition")
     return folder
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """What git says, asked in a folder, whatever this machine's settings are."""
-    settings = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
-    who = {f"GIT_{role}_{what}": "a@b.c" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
-    result = subprocess.run(
-        ["git", *arguments], cwd=folder, env=os.environ | settings | who, capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def commit(folder: Path, message: str) -> None:
-    """Commit all that is in the folder."""
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", message)
 
 
 class Hub:

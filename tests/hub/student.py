@@ -66,7 +66,7 @@ class Student:
 
     def save(self, path: str, notebook: dict) -> None:
         """Save a notebook, as JupyterLab does."""
-        self._call("PUT", f"api/contents/{path}", {"type": "notebook", "content": notebook})
+        self.call("PUT", f"api/contents/{path}", {"type": "notebook", "content": notebook})
 
     def socket(self, path: str) -> websocket.WebSocket:
         """Open a websocket at a path of the hub, as a page of the hub would."""
@@ -88,9 +88,10 @@ class Student:
             "type": "notebook",
             "kernel": {"name": "python3"},
         }
-        return Kernel(self, self._call("POST", "api/sessions", session).json()["kernel"]["id"])
+        return Kernel(self, self.call("POST", "api/sessions", session).json()["kernel"]["id"])
 
-    def _call(self, method: str, path: str, body: dict) -> requests.Response:
+    def call(self, method: str, path: str, body: dict | None = None) -> requests.Response:
+        """Ask the own server for something that changes it."""
         headers = {"X-XSRFToken": self._xsrf(f"/user/{self.name}/")}
         reply = self.session.request(
             method, self.base + path, json=body, headers=headers, timeout=PATIENCE
@@ -106,6 +107,7 @@ class Kernel:
     """A kernel of a student's server."""
 
     def __init__(self, student: Student, identity: str) -> None:
+        self.identity = identity
         self.path = f"{student.base}api/kernels/{identity}/channels"
         self.student = student
         self.session = uuid.uuid4().hex
@@ -131,3 +133,7 @@ class Kernel:
                     text += content["text"]
                 if content.get("execution_state") == "idle":
                     return text
+
+    def shut_down(self) -> None:
+        """End it, and with it the pages that it serves."""
+        self.student.call("DELETE", f"api/kernels/{self.identity}")

@@ -1,4 +1,4 @@
-"""A hub for a class, with its proxy, and students who meet there; the tests go on from each other."""
+"""A hub for a class, with its proxy, and students who meet there; one test goes on from another."""
 
 import contextlib
 import json
@@ -6,15 +6,15 @@ import re
 import subprocess
 import sys
 import time
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 import nbformat
 import psutil
 import pytest
-import requests
 import websocket
 
-from tests.hub.conftest import CULLER, commit
+from tests.git import commit
+from tests.hub.conftest import CULLER
 from tests.hub.student import PATIENCE, Student
 
 PASSWORD = "correct horse battery"
@@ -102,13 +102,16 @@ def heard(student: Student, path: str) -> str:
     except websocket.WebSocketBadStatusException as refused:
         assert refused.status_code in (403, 404), refused
         return ""
-    with contextlib.closing(socket), contextlib.suppress(websocket.WebSocketConnectionClosedException):
+    with (
+        contextlib.closing(socket),
+        contextlib.suppress(websocket.WebSocketConnectionClosedException),
+    ):
         return socket.recv()
     return ""
 
 
 def ways_to(victim: str, path: str, port: int) -> dict[str, str]:
-    """How alice may try to get to a page of a neighbour's, who is told its path or only its port."""
+    """How alice may try a neighbour's page, who knows all but its secret."""
     inside = re.sub("/token-[^/]+", "", path)
     return {
         "the neighbour's address": path,
