@@ -220,5 +220,18 @@ def test_a_server_that_nobody_uses_ends_with_all_of_its_processes(hub, work):
     finally:
         culler.terminate()
         culler.wait(20)
-    again = Student(hub.address, "alice")
-    assert again.log_in(PASSWORD).ok
+
+
+def test_a_trial_that_ends_takes_its_servers_along(hub, work):
+    """As Ctrl+C ends it, when the configuration is left as it is."""
+    hub.stop()
+    settings = hub.folder / "config.py"
+    kept = [line for line in settings.read_text().splitlines() if "cleanup" not in line]
+    settings.write_text("\n".join(kept))
+    hub.start()
+    alice = Student(hub.address, "alice")
+    assert alice.log_in(PASSWORD).ok  # it knows her again
+    alice.start_server()
+    assert hub.processes("alice")
+    hub.stop()
+    assert hub.processes() == []

@@ -61,6 +61,9 @@ c.Authenticator.admin_users = set(names[:1])
 # ---- where a student's server runs ----
 
 
+HOMES = Path("/home")
+
+
 def account(name: str) -> str:
     """The account of the machine that belongs to a student."""
     return f"class-{name}"
@@ -69,7 +72,7 @@ def account(name: str) -> str:
 def make_account(spawner) -> None:
     """Make a student's account, whose files nobody else can read, if it isn't there."""
     name = account(spawner.user.name)
-    home = Path("/home") / name
+    home = HOMES / name
     if not home.exists():
         subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)
         home.chmod(0o700)
