@@ -26,6 +26,8 @@ c.JupyterHub.hub_port = {hub}
 # As the real hub has it.
 c.JupyterHub.cleanup_servers = False
 c.JupyterHub.cleanup_proxy = False
+# A server asks its terminal whether it shall end, and nobody is there.
+c.LocalProcessSpawner.interrupt_timeout = 1
 # For a test that culls at once.
 c.JupyterHub.services[0]["api_token"] = {token!r}
 """
