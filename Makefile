@@ -65,7 +65,7 @@ screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 clinic: $(VENV)/.lab  ## record chapter 5's patients again, and measure them (some 15 minutes)
-	@$(PY) data/build_clinic.py
+	@env $$(grep '^[A-Z]' tests/arithmetic.env) $(PY) data/build_clinic.py
 
 front: $(VENV)/.test  ## renew the table of chapters in the README, and its pictures
 	@PYTHONPATH="$(CURDIR)" $(PY) docs/front.py

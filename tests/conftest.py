@@ -10,6 +10,7 @@ import nbformat
 import papermill
 import pytest
 
+import tests.arithmetic  # noqa: F401
 from helpers.runtime import SETTINGS
 from tests.records.kernel import watched
 
