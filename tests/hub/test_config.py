@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,8 +23,13 @@ def load(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(HUB))
     (tmp_path / "students.txt").write_text("Teacher\n\nalice  # from Tuesday on\nbob\n")
 
-    def load(root=True, with_systemd=True):
-        is_dir = Path.is_dir
+    def load(root=True, with_systemd=True, closed=None):
+        is_dir, stat = Path.is_dir, Path.stat
+
+        def may_be_entered(path, **options):
+            mode, *rest = stat(path, **options)
+            return os.stat_result([mode & ~1 if path == closed else mode | 1, *rest])
+
         with monkeypatch.context() as patch:
             patch.setattr(os, "geteuid", lambda: 0 if root else 1000)
             patch.setattr(
@@ -31,6 +37,7 @@ def load(tmp_path, monkeypatch):
                 "is_dir",
                 lambda path: with_systemd if str(path) == "/run/systemd/system" else is_dir(path),
             )
+            patch.setattr(Path, "stat", may_be_entered)
             return PyFileConfigLoader("jupyterhub_config.py", path=str(HUB)).load_config()
 
     return load
@@ -48,6 +55,13 @@ def test_without_a_list_it_says_what_to_write_and_then_starts(load, tmp_path):
         load()
     (tmp_path / "students.txt").write_text("teacher\n")
     assert load().Authenticator.allowed_users == {"teacher"}
+
+
+@pytest.mark.parametrize("closed", [ROOT, ROOT.parent, Path(sys.prefix)])
+def test_a_course_that_students_cant_enter_is_named(load, closed):
+    with pytest.raises(SystemExit, match=f"Students can't enter {closed}, .* like /srv"):
+        load(closed=closed)
+    load()
 
 
 @pytest.mark.parametrize(("root", "with_systemd"), [(False, True), (True, False), (False, False)])

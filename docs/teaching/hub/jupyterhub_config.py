@@ -84,6 +84,14 @@ def make_account(spawner) -> None:
 
 REAL = os.geteuid() == 0 and Path("/run/systemd/system").is_dir()
 if REAL:
+    for place in (COURSE, Path(sys.prefix), Path(sys.executable).resolve()):
+        for folder in (place, *place.parents):
+            if not folder.stat().st_mode & 0o001:
+                raise SystemExit(
+                    f"Students can't enter {folder}, and {place} is in it. Put the course into a "
+                    "folder that everyone may enter, like /srv, and make .venv there anew, with "
+                    "the system's Python."
+                )
     c.JupyterHub.spawner_class = "systemdspawner.SystemdSpawner"
     c.SystemdSpawner.username_template = account("{USERNAME}")
     c.SystemdSpawner.isolate_tmp = True
