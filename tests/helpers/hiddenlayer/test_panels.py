@@ -68,6 +68,10 @@ def test_plot_refuses_what_is_no_number(history):
     canvas = hl.Canvas()
     with pytest.raises(ValueError, match=r"matrix is of shape \(2, 3\)"):
         canvas.draw_plot(history["matrix"])
+    rows = hl.History()
+    rows.log(1, row=np.zeros(4))
+    with pytest.raises(ValueError, match=r"draw_image needs .*; row is of shape \(4,\)"):
+        canvas.draw_image(rows["row"])
 
 
 def test_image_shows_the_last_ones_in_order(history):
