@@ -13,7 +13,8 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help lab bundle test lint unit browser nbval notebooks records mutants screenshots bench \
-  constraints clean system clinic front site slides test-newest test-lowest test-offline hooks zoo
+  constraints clean system clinic front site slides test-newest test-lowest test-offline hooks zoo \
+  hub classroom update
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -27,6 +28,12 @@ lab: $(VENV)/.lab  ## set up what is missing, and open JupyterLab on the chapter
 bundle: $(VENV)/.lab  ## write all that the set-up needs onto a stick: BUNDLE=/media/stick
 	$(if $(BUNDLE),,@echo "Name a folder: make bundle BUNDLE=/media/stick" >&2; exit 2)
 	@$(PY) .ci/bundle.py write "$(BUNDLE)" $(TORCH)
+update: $(VENV)/.lab  ## get the newest edition of the chapters; what you changed or added stays yours
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m helpers.update
+
+hub: $(VENV)/.hub  ## for a class: start a JupyterHub, with what data/hub holds
+	@mkdir -p data/hub && cd data/hub && \
+	  "$(CURDIR)/$(PY)" -m jupyterhub --config "$(CURDIR)/docs/teaching/hub/jupyterhub_config.py"
 
 test: $(VENV)/.test  ## set up what is missing, and check everything that CI checks
 	@$(MAKE) --no-print-directory lint unit nbval
@@ -85,6 +92,9 @@ test-lowest: | system  ## the same on the lowest releases that pyproject.toml as
 zoo: $(VENV)/.zoo  ## draw some 150 networks of other libraries, and count their layers (ten minutes)
 	@$(PY) -m pytest tests/zoo $(PYTEST_ARGS)
 
+classroom: $(VENV)/.test  ## measure a hub with eight students, four of them at chapter 2 (ten minutes)
+	@PYTHONPATH="$(CURDIR)" $(PY) -m tests.hub.measure
+
 bench: $(VENV)/.bench  ## measure what the pictures cost, on a quiet machine (some 40 minutes)
 	@$(PY) tests/benchmarks/run.py
 
@@ -92,7 +102,7 @@ constraints: $(VENV)/.test  ## move to the newest releases that pyproject.toml a
 	@! $(PY) -m pip freeze | grep '^torch==.*+cpu' || { \
 	  echo "That build has no CUDA libraries to pin: make clean, then make constraints TORCH=cuda" >&2; exit 1; }
 	@$(PY) -m pip install --quiet --upgrade --upgrade-strategy eager --no-build-isolation \
-	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,site,test,zoo]'
+	  'setuptools<82' 'soupsieve<3' wheel --editable '.[bench,dev,hub,site,test,zoo]'
 	@{ echo '# The versions that CI ran. Renew them with: make constraints'; \
 	  $(PY) -m pip freeze --all --exclude-editable | grep -v '^pip==' | sed \
 	    -e '/^visdom==0\.2/s/$$/; python_version < "3.12"/' \
@@ -111,8 +121,8 @@ clean:  ## remove the environments and what chapters wrote; downloaded datasets 
 # ---- set-up: a stamp file for each of the two, so that a second run has nothing to do ----
 
 # What pip can't bring. Checked before anything is made; silent when all is there.
-NEEDS := dot $(if $(filter-out help lab bundle clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
-NEEDS += $(if $(filter bundle site slides,$(MAKECMDGOALS)),npm)
+NEEDS := dot $(if $(filter-out help lab bundle update hub clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS += $(if $(filter bundle hub site slides,$(MAKECMDGOALS)),npm)
 # Where the set-up comes from a stick there may be no network: then it only says what is missing.
 STICK := $(if $(filter bundle,$(MAKECMDGOALS)),,$(BUNDLE))
 system:
@@ -147,6 +157,13 @@ $(VENV)/.test: $(VENV)/.lab | system
 	@$(PY) -m helpers.visdom
 	@$(PY) tests/browser/axe.py
 	@$(PY) docs/assets.py
+	@$(PY) docs/teaching/hub/proxy.py
+	@touch $@
+
+$(VENV)/.hub: $(VENV)/.lab docs/teaching/hub/package-lock.json | system
+	@echo "Adding JupyterHub and its proxy"
+	@$(PIP) --no-build-isolation --editable '.[hub]'
+	@$(PY) docs/teaching/hub/proxy.py
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.test

@@ -70,6 +70,8 @@ def stage(folder: Path, repository: str | None) -> None:
         text = path.read_text(encoding="utf-8").replace("<!-- chapters -->", _cards(folder))
         text = _links(text, path.parent, folder, helpers, repository)
         target.write_text(text, encoding="utf-8")
+    for path in sorted((PAGES / "teaching").rglob("*.py")):  # what its pages lead to
+        shutil.copyfile(path, folder / path.relative_to(PAGES))
     shutil.copytree(PAGES / "images", folder / "images", dirs_exist_ok=True)
 
 

@@ -217,12 +217,14 @@ def test_nbval_blanks_addresses_and_ports_and_nothing_else():
         ("mutants", ["tests/mutants.py"]),
         ("screenshots", ["PICTURES=", "/notebooks/images", "pytest tests/browser"]),
         ("bench", ["tests/benchmarks/run.py"]),
+        ("classroom", ["tests.hub.measure"]),
+        ("update", ["-m helpers.update"]),
         (
             "constraints",
             [
                 "--upgrade-strategy eager",
                 "'setuptools<82'",
-                "--editable '.[bench,dev,site,test,zoo]'",
+                "--editable '.[bench,dev,hub,site,test,zoo]'",
                 "freeze --all --exclude-editable",
                 '; python_version < "3.12"',
                 '/a visdom==0.3.0; python_version >= "3.12"',

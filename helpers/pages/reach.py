@@ -19,11 +19,13 @@ from typing import NamedTuple
 class Way(NamedTuple):
     """``prefix`` is the path through Jupyter, with "{port}" in it, or ""; ``hint``, which may
     hold "{port}" too, says what the reader has to do, or is "". ``colab``: through Colab.
+    ``hub``: others' Jupyter servers run beside this one.
     """
 
     prefix: str = ""
     hint: str = ""
     colab: bool = False
+    hub: bool = False
 
 
 def find_way() -> Way:
@@ -32,13 +34,14 @@ def find_way() -> Way:
         return Way(colab=True)
     over_ssh = "SSH_CONNECTION" in os.environ
     base = os.environ.get("JUPYTERHUB_SERVICE_PREFIX")
+    hub = base is not None
     server = _jupyter_server() if base is None else None
     if server is not None:
         local = server["hostname"] in ("localhost", "127.0.0.1", "::1")
         if over_ssh or not local or server["base_url"] != "/":
             base = server["base_url"]
     if base is not None and importlib.util.find_spec("jupyter_server_proxy"):
-        return Way(f"{base.rstrip('/')}/proxy/absolute/{{port}}")
+        return Way(f"{base.rstrip('/')}/proxy/absolute/{{port}}", hub=hub)
     if base is not None and not over_ssh:
         return Way(
             hint="If the page stays empty: your browser reaches this machine through Jupyter "

@@ -45,8 +45,9 @@ class PageServer:
     is killed. In a notebook it is stopped, too, when no variable holds it any more, and when
     its port is asked for again.
 
-    It answers this user only. Where the system doesn't say who asks (anywhere but on Linux), a
-    secret in ``url``, as long-lived as the server, does that.
+    It answers this user only. Where the system doesn't say who asks (anywhere but on Linux), or
+    on a hub, whose students may all be one user of its machine, a secret in ``url``, as
+    long-lived as the server, does that.
     """
 
     script: Path
@@ -60,7 +61,8 @@ class PageServer:
             if port and type(other) is type(self) and other.port == port:
                 other.stop()
         way, by_user = find_way(), knows_users()
-        base = way.prefix + ("" if by_user else f"/token-{secrets.token_urlsafe()}")
+        secret = way.hub or not by_user
+        base = way.prefix + (f"/token-{secrets.token_urlsafe()}" if secret else "")
         settings["port"] = port
         settings["guard"] = {
             "base": base,

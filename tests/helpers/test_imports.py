@@ -45,7 +45,7 @@ def part(name):
 
 
 def test_every_file_belongs_to_a_part():
-    assert {part(name) for name in FILES} == EXPERIMENT | TOOLS | {"pages"}
+    assert {part(name) for name in FILES} == EXPERIMENT | TOOLS | {"pages", "update"}
 
 
 @pytest.mark.parametrize("name", FILES)

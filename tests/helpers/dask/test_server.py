@@ -85,7 +85,8 @@ def test_the_schedulers_process_never_loads_torch(server, tmp_path):
 
 def test_behind_a_proxy_the_dashboard_knows_its_path(jupyter, behind_jupyter):
     with DaskServer(1) as server:
-        assert server.url == f"/user/x/proxy/absolute/{server.port}/status"
+        path = f"/user/x/proxy/absolute/{server.port}"
+        assert re.fullmatch(rf"{path}/token-[\w-]+/status", server.url)
         page = requests.get(jupyter + server.url)
         assert page.ok
         parts = re.findall(r'(?:src|href)="([^"]+\.(?:js|css)(?:\?[^"]*)?)"', page.text)

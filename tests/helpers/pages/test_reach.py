@@ -14,7 +14,7 @@ import websocket
 from jupyter_server import serverapp
 
 from helpers.pages import reach
-from helpers.pages.reach import find_way
+from helpers.pages.reach import Way, find_way
 from helpers.tensorboard import TensorBoardServer
 from helpers.visdom import VisdomServer
 from tests.conftest import ROOT
@@ -64,12 +64,12 @@ def without_proxy(monkeypatch):
 )
 def test_the_way_leads_through_the_jupyter_server_that_started_this_kernel(listed, running, prefix):
     listed(FAR | {"pid": -2, "base_url": "/another/"}, running)
-    assert find_way() == (prefix, "", False)
+    assert find_way() == Way(prefix)
 
 
 def test_it_does_so_when_a_script_stands_between_them(listed, monkeypatch):
     listed(FAR | {"pid": 4711})
-    assert find_way() == ("", "", False)
+    assert find_way() == Way()
     monkeypatch.setenv("JPY_PARENT_PID", "4711")
     assert find_way().prefix == THROUGH_IT
     monkeypatch.setattr(sys, "platform", "win32")  # where it is the number of something else
@@ -78,7 +78,7 @@ def test_it_does_so_when_a_script_stands_between_them(listed, monkeypatch):
 
 def test_on_a_hub_the_environment_names_the_way(monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/x/")
-    assert find_way() == ("/user/x/proxy/absolute/{port}", "", False)
+    assert find_way() == Way("/user/x/proxy/absolute/{port}", hub=True)
 
 
 def test_without_the_proxy_the_reader_is_told_to_install_it(listed, without_proxy):
@@ -91,7 +91,7 @@ def test_without_the_proxy_the_reader_is_told_to_install_it(listed, without_prox
 def test_jupyter_in_an_ssh_session_hands_on_its_ports(listed, monkeypatch):
     listed(LOCAL)
     monkeypatch.setenv("SSH_CONNECTION", "10.0.0.2 50000 10.0.0.1 22")
-    assert find_way() == ("/proxy/absolute/{port}", "", False)
+    assert find_way() == Way("/proxy/absolute/{port}")
 
 
 def test_over_ssh_without_the_proxy_the_port_can_be_chosen_and_forwarded(

@@ -47,6 +47,20 @@ def test_it_answers_as_soon_as_it_is_there_and_on_this_machine_only(start):
     assert {(c.laddr.ip, c.laddr.port) for c in listening} == {("127.0.0.1", server.port)}
 
 
+def test_on_a_hub_its_address_holds_a_secret(start, monkeypatch):
+    """Its students may be one user, whose connections the system can't tell apart."""
+    monkeypatch.setenv("JUPYTERHUB_SERVICE_PREFIX", "/user/x/")
+    server = start()
+    path = f"/user/x/proxy/absolute/{server.port}/"
+    secret = re.fullmatch(rf"{path}(token-[\w-]{{43}})/", server.url).group(1)
+    at_its_port = f"http://127.0.0.1:{server.port}"
+    assert requests.get(at_its_port + server.url).ok
+    for guess in (path, path + "token-/", server.url.replace(secret, "token-" + 43 * "a")):
+        assert requests.get(at_its_port + guess).status_code == 403
+    assert secret not in repr(server)
+    assert start().url.rpartition("token-")[2] != server.url.rpartition("token-")[2]
+
+
 def test_stop_ends_the_process_and_frees_the_port_and_may_be_called_twice(start):
     server = start()
     running, port = process(server), server.port
