@@ -325,7 +325,7 @@ def _pack(data: ImageData | None) -> bytes:
         return b""
     arrays = []
     for images, labels in (data.train.tensors, data.test.tensors):
-        arrays += [images.mul(255).round().byte().numpy(), labels.byte().numpy()]
+        arrays += [images.mul(255).round().byte().cpu().numpy(), labels.byte().cpu().numpy()]
     head = json.dumps([[array.shape for array in arrays], data.classes]).encode()
     return zlib.compress(b"\n".join([head, b"".join(a.tobytes() for a in arrays)]), 1)
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import textwrap
 import threading
@@ -12,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from helpers.eventfiles import SummaryWriter
+from tests.conftest import ROOT
 from tests.small_disk import run_on_small_disk
 
 
@@ -141,3 +143,39 @@ def test_an_entry_that_cannot_be_written_is_an_error_of_its_own(tmp_path):
     writer.add_scalar("loss", 1, 2)
     writer.close()
     assert [event.step for event in read(tmp_path).Scalars("loss")] == [2]
+
+
+def test_scalars_of_one_chart_are_written_at_once_into_a_file_for_each_line(tmp_path):
+    before = threading.active_count()
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step in (1, 2):
+            writer.add_scalars("loss", {"train": 1 / step, "test": 2 / step}, step)
+        assert not any("EventLogger" in type(t).__name__ for t in threading.enumerate())
+        writer.flush()
+        for name, values in (("train", [1, 0.5]), ("test", [2, 1])):
+            events = read(tmp_path / "loss" / name).Scalars("loss")
+            assert [(event.step, event.value) for event in events] == list(enumerate(values, 1))
+    missing = pytest.raises(FileNotFoundError, match="was moved or deleted; begin a new run")
+    with missing, SummaryWriter(str(tmp_path / "again")) as writer:
+        writer.add_scalars("loss", {"train": 1, "test": 2}, 1)
+        shutil.rmtree(tmp_path / "again" / "loss" / "train")
+        writer.add_scalars("loss", {"train": 1, "test": 2}, 2)
+    assert [event.step for event in read(tmp_path / "again" / "loss" / "test").Scalars("loss")] == [
+        1
+    ]
+    assert threading.active_count() == before
+
+
+def test_what_an_open_writer_still_holds_at_the_interpreters_end_is_written(tmp_path):
+    lines = [
+        "from helpers.eventfiles import SummaryWriter",
+        f"writer = SummaryWriter({str(tmp_path)!r})",
+        "writer.add_scalar('loss', 1, 1)",
+        "writer.add_scalars('both', {'one': 1}, 1)",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event.step for event in read(tmp_path).Scalars("loss")] == [1]
+    assert [event.step for event in read(tmp_path / "both" / "one").Scalars("both")] == [1]

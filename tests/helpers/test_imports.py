@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 HELPERS = ROOT / "helpers"
-EXPERIMENT = {"model", "data", "chapter", "runtime", "values", "files"}
+EXPERIMENT = {"model", "data", "device", "chapter", "runtime", "values", "files"}
 TOOLS = {"clinic", "dask", "hiddenlayer", "torchviz", "tensorboard", "eventfiles", "visdom"}
 FILES = {
     ".".join(path.relative_to(HELPERS).with_suffix("").parts): path
