@@ -28,6 +28,7 @@ lab: $(VENV)/.lab  ## set up what is missing, and open JupyterLab on the chapter
 bundle: $(VENV)/.lab  ## write all that the set-up needs onto a stick: BUNDLE=/media/stick
 	$(if $(BUNDLE),,@echo "Name a folder: make bundle BUNDLE=/media/stick" >&2; exit 2)
 	@$(PY) .ci/bundle.py write "$(BUNDLE)" $(TORCH)
+
 update: $(VENV)/.lab  ## get the newest edition of the chapters; what you changed or added stays yours
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PY) -m helpers.update
 
