@@ -5,6 +5,7 @@ picture isn't its best, ``chapters.toml`` says so.
 """
 
 import base64
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -75,6 +76,23 @@ def opening(notebook: nbformat.NotebookNode) -> tuple[str, dict[str, str]]:
     first = notebook.cells[0].source
     title = re.match(r"# (.+)", first).group(1)
     return title, dict(re.findall(r"^- \*\*(.+?):\*\* (.+)$", first, re.M))
+
+
+def reading_minutes(notebook: nbformat.NotebookNode) -> int:
+    """Minutes to read a chapter up to its exercises, rounded up to a multiple of five.
+
+    200 words of text and code a minute, and a quarter of a minute for a picture.
+    """
+    sources = [cell.source for cell in notebook.cells]
+    end = next(n for n, source in enumerate(sources) if re.search(r"^## Exercises$", source, re.M))
+    words = sum(len(IMAGE.sub("", source).split()) for source in sources[:end])
+    drawn = sum(bool(DRAWN.keys() & o.get("data", {}).keys()) for o in _outputs(notebook, end))
+    shown = sum(len(IMAGE.findall(source)) for source in sources[:end])
+    return 5 * math.ceil((words / 200 + (drawn + shown) / 4) / 5)
+
+
+def _outputs(notebook: nbformat.NotebookNode, end: int) -> list[nbformat.NotebookNode]:
+    return [output for cell in notebook.cells[:end] for output in cell.get("outputs", [])]
 
 
 def chapters() -> list[Chapter]:

@@ -139,6 +139,9 @@ CLAIMS = [
     (1, "only on the places 0 to #,", 63),
     (1, "and from there to the #.", 1 / 3),  # an ordinal
     (1, "can be a # blocks deep", 100),  # as GPT-3 nearly is
+    (1, "a unit sees #x# pixels. Build", (10, 10)),  # tests/helpers/checks/test_chapter_1.py
+    (1, "sees #x# or more", (14, 14)),  # the exercise's own
+    (1, "put out #x#x# as before", (32, 7, 7)),  # the same
     # ---- chapter 2 ----
     (2, "# short runs compared", lambda c: code(c).count("10 * learning_rate") + 1),
     (2, "all # digits", sum(MNIST)),
