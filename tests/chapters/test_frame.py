@@ -1,6 +1,7 @@
 """The frame that every chapter has: its opening, its questions, its exercises, its close."""
 
 import ast
+import itertools
 import re
 import runpy
 
@@ -105,7 +106,7 @@ def test_every_wrong_choice_says_why_it_is_wrong(path):
 @chapters
 def test_questions_stand_at_the_end_of_different_sections(path):
     cells, heading, under = read(path).cells, None, []
-    for cell, after in zip(cells, cells[1:], strict=False):
+    for cell, after in itertools.pairwise(cells):
         if cell.source.startswith("**Check yourself.**"):
             under.append(heading)
             assert re.match("##+ ", after.source), f"a question stands within {heading}"
