@@ -251,7 +251,7 @@ CLAIMS = [
     (5, "some # numbers and those into yes or no: # or so *signs*", (40, 20)),  # roughly
     (5, "at least # % right", 95),  # tests/helpers/clinic/test_signs.py
     (5, "tell # failures apart", lambda _: len(NAMES) - 1),
-    (5, "again, for # steps, with an entry at each", 20),  # the exercise's own
+    (5, "(`every=1`), for # steps of", 20),  # the exercise's own
     (5, "He and others, #:", 2015),
     (5, "Pascanu and others, #:", 2012),
     (5, "Northcutt and others, #:", 2021),
