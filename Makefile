@@ -13,7 +13,7 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test lint unit browser nbval notebooks records mutants screenshots bench \
-  constraints clean system clinic front site slides test-newest test-lowest hooks zoo
+  constraints clean system clinic front site slides test-newest test-lowest hooks zoo student
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -57,7 +57,7 @@ screenshots: $(VENV)/.test  ## renew the pictures of pages in the README and the
 	@PICTURES="$(CURDIR)/notebooks/images" $(PY) -m pytest tests/browser $(PYTEST_ARGS)
 
 clinic: $(VENV)/.lab  ## record chapter 5's patients again, and measure them (some 15 minutes)
-	@$(PY) data/build_clinic.py
+	@env $$(grep '^[A-Z]' tests/arithmetic.env) $(PY) data/build_clinic.py
 
 front: $(VENV)/.test  ## renew the table of chapters in the README, and its pictures
 	@PYTHONPATH="$(CURDIR)" $(PY) docs/front.py
@@ -67,6 +67,9 @@ site: $(VENV)/.site  ## build the site from the stored chapters, into docs/_buil
 
 slides: $(VENV)/.site  ## make slides from the chapters' own pictures, into docs/_build/slides
 	@PYTHONPATH="$(CURDIR)" $(PY) docs/slides.py
+
+student: $(VENV)/.lab  ## write the chapters without their solutions, into data/outputs/student
+	@$(PY) docs/student.py
 
 test-newest: | system  ## run the chapters on the newest releases, and say which one breaks
 	@$(PYTHON) .ci/releases.py newest
@@ -101,7 +104,7 @@ clean:  ## remove the environments and what chapters wrote; downloaded datasets 
 # ---- set-up: a stamp file for each of the two, so that a second run has nothing to do ----
 
 # What pip can't bring. Checked before anything is made; silent when all is there.
-NEEDS := dot $(if $(filter-out help lab clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS := dot $(if $(filter-out help lab clean site slides hooks student,$(MAKECMDGOALS)),chromium cjk-font npm)
 NEEDS += $(if $(filter site slides,$(MAKECMDGOALS)),npm)
 system:
 	@.ci/system-packages $(PYTHON) $(NEEDS)

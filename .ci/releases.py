@@ -68,6 +68,8 @@ def install(python: Path, requirements: list[str]) -> None:
     listed.write_text("\n".join(requirements))
     pip = [python, "-m", "pip", "install", "--quiet"]
     subprocess.run([*pip, "setuptools<82", "wheel"], check=True)
+    # With its own build tools; the others with these, for visdom's setup.py needs old ones.
+    subprocess.run([*pip, "--constraint", listed, "reuse"], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--requirement", listed], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--editable", ROOT], check=True)
 

@@ -1,8 +1,8 @@
-"""What the site and the slides need from npm, with pinned bytes, so that neither asks a CDN.
+"""What the slides need from npm, with pinned bytes, so that they ask no CDN.
 
     python docs/assets.py
 
-fetches it once for each environment; `make site` and `make slides` do it themselves.
+fetches it once for each environment; `make slides` does it by itself.
 """
 
 import sys
@@ -10,33 +10,6 @@ import tempfile
 from pathlib import Path
 
 from helpers.visdom.page import AssetsError, Package, fetch_with_npm
-
-FONTS = (
-    *(f"Main-{style}" for style in ("Bold", "Italic", "Regular")),
-    *(f"Math-{style}" for style in ("BoldItalic", "Italic", "Regular")),
-    *(f"SansSerif-{style}" for style in ("Bold", "Italic", "Regular")),
-    *(f"Calligraphic-{style}" for style in ("Bold", "Regular")),
-    *(f"Fraktur-{style}" for style in ("Bold", "Regular")),
-    *(f"Size{number}-Regular" for number in range(1, 5)),
-    *(f"Vector-{style}" for style in ("Bold", "Regular")),
-    "AMS-Regular",
-    "Script-Regular",
-    "Typewriter-Regular",
-    "Zero",
-)
-
-MATHJAX = Package(
-    "mathjax",
-    "3.2.2",
-    "Bt+SSVU8eBG27zChVewOicYs7Xsdt40qm4+UpHyX7k0/O9NliPc+x77k1/FEsPsjKPZGJvtRZM1vO+geW0OhGw==",
-    {
-        f"es5/{name}": f"mathjax/{name}"
-        for name in (
-            "tex-chtml.js",
-            *(f"output/chtml/fonts/woff-v2/MathJax_{font}.woff" for font in FONTS),
-        )
-    },
-)
 
 REVEAL = Package(
     "reveal.js",
@@ -78,7 +51,6 @@ def assets_folder(package: Package) -> Path:
 
 if __name__ == "__main__":
     try:
-        for wanted in (MATHJAX, REVEAL):
-            assets_folder(wanted)
+        assets_folder(REVEAL)
     except AssetsError as error:
-        sys.exit(f"The site's scripts can't be had: {error}")
+        sys.exit(f"The slides' scripts can't be had: {error}")

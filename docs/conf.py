@@ -4,7 +4,6 @@ import tomllib
 from pathlib import Path
 
 # The files beside this one, which build.py, in the same folder, has put on the path.
-from assets import MATHJAX, assets_folder
 from finish import finish
 from where import BRANCH, repository
 
@@ -18,25 +17,24 @@ project_copyright = f"2026, {author}. Code: BSD-3-Clause; text and pictures: CC 
 version = release = _project["version"]
 language = "en"
 
-extensions = ["myst_nb", "sphinx.ext.mathjax", "sphinx_copybutton"]
+extensions = ["myst_nb", "sphinx_copybutton"]
 exclude_patterns = []
 nitpicky = True
 
 # The chapters as they are stored: nothing is run.
 nb_execution_mode = "off"
 nb_execution_raise_on_error = True
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "html_image"]
+myst_enable_extensions = ["colon_fence", "deflist", "html_image"]
 myst_heading_anchors = 4
 suppress_warnings = []
 
 html_title = project
 html_theme = "sphinx_book_theme"
-html_static_path = [str(DOCS / "_static"), str(assets_folder(MATHJAX))]
+html_static_path = [str(DOCS / "_static")]
 html_css_files = ["site.css"]
 html_copy_source = True
 html_show_sphinx = False
 html_permalinks_icon = "#"
-mathjax_path = "mathjax/tex-chtml.js"
 copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme_options = {

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import nbformat
-from assets import MATHJAX, REVEAL, assets_folder
+from assets import REVEAL, assets_folder
 from chapters import IMAGE, NOTEBOOKS, opening, pictures
 from nbconvert import SlidesExporter
 from traitlets.config import Config
@@ -97,7 +97,6 @@ def write_slides(folder: Path) -> None:
     """Write a deck for each chapter into ``folder``, and reveal.js beside them."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copytree(assets_folder(REVEAL), folder / "reveal.js", dirs_exist_ok=True)
-    shutil.copytree(assets_folder(MATHJAX) / "mathjax", folder / "mathjax", dirs_exist_ok=True)
     settings = Config()
     settings.SlidesExporter.reveal_url_prefix = "reveal.js"
     settings.SlidesExporter.reveal_theme = "white"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from helpers.data import DATASETS
+from helpers.device import DEVICES
 
 
 class Whole(NamedTuple):
@@ -54,6 +55,7 @@ PARAMETERS = {
     "learning_rate": Positive(),
     "log_every": Whole(1),
     "seeds": Whole(1),
+    "device": OneOf(DEVICES),
     "seed": Whole(0, 2**63 - 1),  # what torch takes, with room for seed + 1
 }
 """What each parameter of a chapter may be. A new parameter gets its line here."""

@@ -63,6 +63,29 @@ class SummaryWriter(tensorboardX.SummaryWriter):
         with np.errstate(over="ignore"):  # a sum of squares may be infinite
             super().add_histogram(tag, finite, global_step, bins, **options)
 
+    def add_scalars(
+        self,
+        main_tag: str,
+        tag_scalar_dict: dict[str, float],
+        global_step: int | None = None,
+        walltime: float | None = None,
+    ) -> None:
+        for tag in tag_scalar_dict:  # a file for each line, in a folder of its own
+            folder = os.path.join(self._get_file_writer().get_logdir(), main_tag, tag)
+            if folder not in self.all_writers:
+                writer = tensorboardX.FileWriter(folder)
+                writer.event_writer = _EventFile(writer.event_writer)
+                self.all_writers[folder] = writer
+        super().add_scalars(main_tag, tag_scalar_dict, global_step, walltime)
+
+    def close(self) -> None:
+        writers = [*(self.all_writers or {}).values()]
+        try:
+            super().close()
+        finally:  # where one can't be written, the others are closed all the same
+            for writer in writers:
+                writer.event_writer.close()
+
     def add_hparams(
         self,
         hparam_dict: dict,

@@ -15,10 +15,10 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     if hasattr(value, "detach"):
-        value = value.detach().cpu()
+        value = value.detach()
         if value.dtype.is_floating_point and value.dtype.itemsize < 4:
             value = value.float()
-        value = value.resolve_conj().resolve_neg().numpy()
+        value = value.cpu().resolve_conj().resolve_neg().numpy()
     if isinstance(value, np.ndarray | np.generic) and value.dtype == np.float16:
         value = value.astype(np.float32)
     return value

@@ -10,6 +10,7 @@ import nbformat
 import papermill
 import pytest
 
+import tests.arithmetic  # noqa: F401
 from helpers.runtime import SETTINGS
 from tests.records.kernel import watched
 
@@ -23,6 +24,7 @@ CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SHORT_PARAMETERS = {
     "01_architecture_graphs": {"batch_size": 100, "seed": 1},
     "02_tensorboardx_training": {
+        "device": "cpu",
         "epochs": 2,
         "batch_size": 100,
         "learning_rate": 4e-4,
@@ -30,6 +32,7 @@ SHORT_PARAMETERS = {
         "seed": 1,
     },
     "03_hiddenlayer_live_canvas": {
+        "device": "cpu",
         "epochs": 2,
         "batch_size": 100,
         "learning_rate": 4e-4,
@@ -37,19 +40,32 @@ SHORT_PARAMETERS = {
         "seed": 1,
     },
     "04_visdom_gallery": {
+        "device": "cpu",
         "epochs": 1,
         "batch_size": 100,
         "learning_rate": 1.25e-3,
         "log_every": 10,
         "seed": 1,
     },
-    "05_clinic": {"epochs": 2, "seed": 1},
+    "05_clinic": {"device": "cpu", "epochs": 2, "seed": 1},
     "06_many_runs": {"learning_rates": [3e-3, 1e-2], "batch_sizes": [128], "seeds": 2},
 }
 """What shortens a chapter. No value is the chapter's own, so that one without effect shows.
 
 A chapter that isn't named here fails ``test_every_parameter_has_another_value_in_the_tests``.
 """
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Without a graphics card, choose the tests as ``-m "not gpu"`` would: none is skipped."""
+    if not any(item.get_closest_marker("gpu") for item in items):
+        return
+    from helpers.device import choose_device  # imports torch, which reads SETTINGS once
+
+    if choose_device("auto").type == "cpu":
+        chosen = config.option.markexpr
+        config.option.markexpr = f"({chosen}) and not gpu" if chosen else "not gpu"
 
 
 def own_parameters(path: Path) -> dict:

@@ -14,7 +14,12 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import tests.arithmetic  # noqa: E402, F401
+
+NOTEBOOKS = ROOT / "notebooks"
 ADDRESS = re.compile(r"\b0x[0-9a-f]{6,16}\b")
 PORT = re.compile(r"\b(127\.0\.0\.1|localhost):\d+")
 

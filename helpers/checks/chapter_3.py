@@ -99,11 +99,13 @@ def check_3_3(canvas: hl.Canvas, answers) -> str:
     ``answers`` is the metric whose entries are (true class, answer).
     """
     counts = np.asarray(answers.data[-1])
-    if isinstance(canvas, hl.Canvas) and not hasattr(canvas, "draw_answers"):
+    if not isinstance(canvas, hl.Canvas):
+        raise TypeError("no canvas")
+    if not hasattr(type(canvas), "draw_answers"):
         raise NotYet("This canvas has no draw_answers: derive a class from hl.Canvas.")
-    if canvas.figure is None or not canvas.figure.axes:
+    if not (figure := getattr(canvas, "figure", None)) or not figure.axes:
         raise NotYet("Nothing has been drawn on it: call draw_answers inside `with canvas:`.")
-    axes = canvas.figure.axes[-1]
+    axes = figure.axes[-1]
     bars = sorted((bar.get_x() + bar.get_width() / 2, bar.get_height()) for bar in axes.patches)
     heights = np.array([height for _, height in bars])
     if len(heights) != 2 * len(counts):

@@ -102,8 +102,10 @@ def check_4_3(window: str, vis, truth: Tensor, answers: Tensor) -> str:
 def check_4_4(index: int, model: nn.Module, test: TensorDataset) -> str:
     """Whether this test image gets a wrong answer with more confidence than any other."""
     index, (images, labels) = int(index), test.tensors
+    place = next((parameter.device for parameter in model.parameters()), "cpu")
     with torch.inference_mode():
-        logits = torch.cat([model(part) for part in images.split(250)]).double().nan_to_num()
+        logits = torch.cat([model(part.to(place)).cpu() for part in images.split(250)])
+    logits = logits.double().nan_to_num()
     sure, answers = logits.softmax(1).max(1)
     wrong = (answers != labels).nonzero()[:, 0]
     truth = wrong[sure[wrong].argmax()].item()

@@ -189,13 +189,13 @@ class Chart:
         )
         if images.dim() == 4:
             grid = make_grid(images[:SHOWN].float().cpu().clamp(0, 1), nrow=8, padding=0)
-            self._add(summary.image(f"batch/{name}", grid.numpy(), dataformats="CHW"))
+            self._add(summary.image(f"batch/{name}", grid.cpu().numpy(), dataformats="CHW"))
         self._add_text(f"labels/{name}", " ".join(map(str, labels[:SHOWN].tolist())))
 
     def _add_histogram(self, name: str, values: Tensor) -> None:
         values = values[values.isfinite()]
         if len(values):
-            self._add(summary.histogram(name, values.numpy(), bins=40))
+            self._add(summary.histogram(name, values.cpu().numpy(), bins=40))
 
     def _add_scalars(self, values: dict[str, float]) -> None:
         # tensorboardX's own summary.scalar prints a warning at each value that isn't finite.

@@ -59,12 +59,19 @@ def draw_weights(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def train(recipe: Recipe, folder: Path | str, clock: Callable[[], float] = time.time) -> Record:
+def train(
+    recipe: Recipe,
+    folder: Path | str,
+    clock: Callable[[], float] = time.time,
+    device: torch.device | str = "cpu",
+) -> Record:
     """Train by the recipe, some seconds on one core, and return the chart written to ``folder``.
+
+    The model is moved to ``device``, and stays there.
 
     Raises FileExistsError if ``folder`` already holds a chart.
     """
-    model = recipe.model.to(memory_format=torch.channels_last)
+    model = recipe.model.to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(
         recipe.optimized.parameters(),
         lr=recipe.learning_rate,
@@ -79,6 +86,7 @@ def train(recipe: Recipe, folder: Path | str, clock: Callable[[], float] = time.
     with Chart(folder, model, test, eval_mode=recipe.eval_mode, clock=clock) as chart:
         for _ in range(recipe.epochs):
             for images, labels in loader:
+                images, labels = images.to(device), labels.to(device)
                 logits = model(images)
                 loss = nn.functional.cross_entropy(logits, labels)
                 if recipe.zero_grad:

@@ -22,7 +22,7 @@ from typing import Self
 
 import cloudpickle
 import torch
-from distributed import Client, Future, as_completed, get_worker
+from distributed import Client, Future, KilledWorker, as_completed, get_worker
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 from torch.utils.data import TensorDataset
@@ -149,15 +149,27 @@ class Sweep:
     def __iter__(self) -> Iterator[Run]:
         there = {run.name for run in self.already}
         missing = [settings for settings in self._runs if run_name(settings) not in there]
-        if missing:
-            self._submit(missing)
         for run in self.already:
             self.finished.append(run)
             yield run
+        suspects: list[dict] = []
+        yield from self._train_all(missing, suspects)
+        # A worker that dies is held against every run that it had, waiting ones too. Alone, each
+        # is killed by nothing but itself.
+        for settings in suspects:
+            yield from self._train_all([settings], None)
+
+    def _train_all(self, missing: list[dict], suspects: list[dict] | None) -> Iterator[Run]:
+        """Each run when it has ended; those whose workers died again and again go to suspects."""
         if not missing:
             return
+        self._submit(missing)
         for future in as_completed(list(self._futures), loop=self._client.loop):
             settings = self._futures.pop(future)
+            killed = future.status == "error" and isinstance(future.exception(), KilledWorker)
+            if killed and suspects is not None:
+                suspects.append(settings)
+                continue
             answer = self._answer(future)
             future.release()  # the worker needn't keep it
             self.finished.append(_write_run(self.folder, settings, answer, self._code))
@@ -313,7 +325,7 @@ def _pack(data: ImageData | None) -> bytes:
         return b""
     arrays = []
     for images, labels in (data.train.tensors, data.test.tensors):
-        arrays += [images.mul(255).round().byte().numpy(), labels.byte().numpy()]
+        arrays += [images.mul(255).round().byte().cpu().numpy(), labels.byte().cpu().numpy()]
     head = json.dumps([[array.shape for array in arrays], data.classes]).encode()
     return zlib.compress(b"\n".join([head, b"".join(a.tobytes() for a in arrays)]), 1)
 

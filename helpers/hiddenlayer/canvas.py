@@ -52,6 +52,7 @@ class Canvas(hiddenlayer.canvas.Canvas):
     draw_plot = panels.draw_plot
     draw_image = panels.draw_image
     draw_hist = panels.draw_hist
+    draw_predictions = panels.draw_predictions
 
     def __init__(self) -> None:
         super().__init__()

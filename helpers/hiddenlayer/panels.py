@@ -10,7 +10,7 @@ import hiddenlayer.canvas
 import numpy as np
 
 from helpers.hiddenlayer.history import History, Metric, format_step
-from helpers.values import bin_edges
+from helpers.values import bin_edges, plain
 
 # Distinct to readers with any of the common kinds of colour blindness; Okabe and Ito, 2008.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000")
@@ -145,6 +145,55 @@ def draw_hist(
     if not finite.all():
         title += f", {np.count_nonzero(~finite):,} not finite"
     canvas.ax.set(title=title, xlabel="value", ylabel=_axis_name(steps))
+
+
+def draw_predictions(
+    canvas: hiddenlayer.canvas.Canvas,
+    metric: Metric,
+    images: object,
+    labels: object,
+    classes: Sequence[str],
+) -> None:
+    """Images in rows of eight, each under "answer (confidence), truth"; wrong ones bold and red.
+
+    The metric holds probabilities (N, classes), of which the last entry is drawn. ``images`` are
+    N images (N, 1, height, width) in [0, 1], ``labels`` the N places of the truth in ``classes``;
+    both may be tensors on any device.
+    """
+    images, labels = np.asarray(plain(images)), np.asarray(plain(labels))
+    shares = _numbers("draw_predictions", metric)[-1]
+    if shares.shape != (len(images), len(classes)) or labels.shape != (len(images),):
+        raise ValueError(
+            f"draw_predictions needs a row of {len(classes)} probabilities for each of "
+            f"{len(images)} images and {labels.size} labels; {metric.name} is {_shape(metric)}"
+        )
+    height, width = images.shape[-2:]
+    longest = max(map(len, classes))
+    above = height * (3 if longest == 1 else 5) // 10  # room for a line of text, or for two
+    rows = -(-len(images) // 8)
+    paper = np.full((rows * (height + above), 8 * (width + width // 3)), np.nan)
+    for number, (image, share, label) in enumerate(zip(images, shares, labels, strict=True)):
+        top = number // 8 * (height + above) + above
+        left = number % 8 * (width + width // 3) + width // 6
+        paper[top : top + height, left : left + width] = image.reshape(height, width)
+        answer = share.argmax()
+        wrong = answer != label
+        canvas.ax.text(
+            left + width / 2,
+            top - height // 10,
+            f"{classes[answer]} ({share[answer]:.0%}),{' ' if longest == 1 else chr(10)}"
+            f"{classes[label]}",
+            color=COLORS[1] if wrong else "black",
+            weight="bold" if wrong else "normal",
+            fontsize=9,
+            ha="center",
+            va="bottom",
+        )
+    canvas.ax.imshow(paper, "gray_r", vmin=0, vmax=1, interpolation="nearest")
+    canvas.ax.set_axis_off()
+    right = (shares.argmax(1) == labels).sum()
+    step = format_step(metric.steps[-1])
+    canvas.ax.set_title(f"{metric.name} at step {step}: {right} of {len(images)} right")
 
 
 def _numbers(method: str, metric: Metric) -> np.ndarray:

@@ -5,9 +5,13 @@ python tests/benchmarks/sweep.py
 
 import ast
 import linecache
+import os
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import cloudpickle
@@ -16,6 +20,7 @@ from machine import describe_machine
 from table import Row, compare, print_rows
 
 from helpers.dask import DaskServer, Sweep, connect
+from helpers.dask.sweep import VERSIONS, _pack, train_one
 from helpers.data import load_dataset
 
 # A worker has the course but not its benchmarks.
@@ -73,14 +78,18 @@ def short_rows(client, pairs=3):
         yield compare(f"{what}, CPU in the notebook", "250 of them", here[count], here[250])
 
 
-def long_rows(client, alone, pairs=3):
-    """The chapter's trainings, on all the workers and on one."""
-    train, data = chapters_train(), load_dataset()
-    runs = [
+def chapter_runs():
+    return [
         {"learning_rate": 1e-3, "batch_size": size, "seed": seed, "epochs": 1}
         for size in (32, 128)
         for seed in range(4)
     ]
+
+
+def long_rows(client, alone, pairs=3):
+    """The chapter's trainings, on all the workers and on one."""
+    train, data = chapters_train(), load_dataset()
+    runs = chapter_runs()
     sweep(alone, train, runs[:1], data)
     sweep(client, train, runs[:2], data)
     one, many, shares = [], [], []
@@ -99,6 +108,32 @@ def long_rows(client, alone, pairs=3):
     yield Row("time of a worker between two runs", "its time", share, "< 0.05")
 
 
+def plain_rows(pairs=3):
+    """The same trainings in a pool of plain processes: what the machine itself allows."""
+    train, packed, runs = chapters_train(), _pack(load_dataset()), chapter_runs()
+    jobs = [cloudpickle.dumps(partial(train_one, train, packed, run, VERSIONS)) for run in runs]
+    workers = os.cpu_count()
+    with pool(1) as alone, pool(workers) as many:
+        taken = {alone: [], many: []}
+        for processes in taken:
+            list(processes.map(call, jobs[:workers]))
+        for _ in range(pairs):
+            for processes, seconds in taken.items():
+                begin = time.perf_counter()
+                list(processes.map(call, jobs))
+                seconds.append(time.perf_counter() - begin)
+        what = "the same without Dask, in one process"
+        yield compare(what, f"in {workers}", taken[alone], taken[many], "the machine's own")
+
+
+def pool(processes):
+    return ProcessPoolExecutor(processes, get_context("spawn"))
+
+
+def call(pickled):
+    cloudpickle.loads(pickled)()
+
+
 def sorted_by_start(runs):
     return sorted(runs, key=lambda run: run.started)
 
@@ -110,6 +145,7 @@ def rows():
         yield from long_rows(client, alone)
         client.close()
         alone.close()
+    yield from plain_rows()
 
 
 if __name__ == "__main__":

@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from playwright.sync_api import Page
+
 from helpers.visdom.page import AssetsError, Package, fetch_with_npm
 
 AXE = Package(
@@ -31,6 +33,23 @@ def axe_file() -> Path:
             fetch_with_npm((AXE,), Path(scratch) / "axe", Path(scratch))
             (Path(scratch) / "axe").rename(folder)
     return folder / "axe.min.js"
+
+
+def serious_findings(page: Page, not_ours: list[str] = (), rules: list[str] = ()) -> list[str]:
+    """What hinders a reader, in a line each: but for the selectors and the rules that are named."""
+    page.add_script_tag(path=axe_file())
+    result = page.evaluate(
+        """([exclude, rules]) => axe.run(
+            {exclude}, {rules: Object.fromEntries(rules.map(rule => [rule, {enabled: false}]))})""",
+        [list(not_ours), list(rules)],
+    )
+    assert len(result["passes"]) > 10
+    return [
+        f"{violation['id']} ({violation['impact']}): {node['target']} {node['failureSummary']}"
+        for violation in result["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
 
 
 if __name__ == "__main__":

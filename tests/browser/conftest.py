@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from nbconvert import HTMLExporter
 from PIL import Image
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -57,6 +58,15 @@ PICTURE_LIMIT = 300_000
 """Bytes of one stored picture."""
 
 expect.set_options(timeout=PATIENCE)
+
+
+def open_converted(chapter: Path, page: Page, folder: Path) -> None:
+    """Show a stored chapter as nbconvert renders it, without the scripts of others."""
+    nowhere = {f"{name}_url": "" for name in ("mathjax", "require_js", "jquery", "mermaid_js")}
+    rendered, _ = HTMLExporter(template_name="lab", **nowhere).from_filename(str(chapter))
+    (folder / "chapter.html").write_text(rendered, encoding="utf-8")
+    (folder / "images").symlink_to(chapter.parent / "images")
+    page.goto((folder / "chapter.html").as_uri())
 
 
 def find_chromium() -> str:

@@ -7,10 +7,10 @@ import nbformat
 import numpy as np
 import pytest
 from matplotlib import colormaps
-from nbconvert import HTMLExporter
 
 from helpers.hiddenlayer.panels import COLORS, DASHES, MARKERS
-from tests.browser.axe import axe_file
+from tests.browser.axe import serious_findings
+from tests.browser.conftest import open_converted
 from tests.browser.vision import APART, KINDS, closest, lab
 from tests.conftest import CHAPTERS, ROOT
 
@@ -104,22 +104,5 @@ RULES_NOT_OURS = {
 @chapters
 def test_axe_finds_nothing_serious_in_the_rendered_chapter(path, page, tmp_path):
     """The stored page as nbconvert renders it, without the scripts that it takes from elsewhere."""
-    nowhere = {f"{name}_url": "" for name in ("mathjax", "require_js", "jquery", "mermaid_js")}
-    rendered, _ = HTMLExporter(template_name="lab", **nowhere).from_filename(str(path))
-    (tmp_path / "chapter.html").write_text(rendered, encoding="utf-8")
-    (tmp_path / "images").symlink_to(path.parent / "images")
-    page.goto((tmp_path / "chapter.html").as_uri())
-    page.add_script_tag(path=axe_file())
-    result = page.evaluate(
-        """([exclude, rules]) => axe.run(
-            {exclude}, {rules: Object.fromEntries(rules.map(rule => [rule, {enabled: false}]))})""",
-        [list(NOT_OURS), list(RULES_NOT_OURS)],
-    )
-    assert len(result["passes"]) > 10
-    serious = [
-        f"{violation['id']} ({violation['impact']}): {node['html'][:200]}"
-        for violation in result["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-    assert serious == []
+    open_converted(path, page, tmp_path)
+    assert serious_findings(page, list(NOT_OURS), list(RULES_NOT_OURS)) == []

@@ -2,10 +2,9 @@
 
 import nbformat
 import pytest
-from nbconvert import HTMLExporter
 from PIL import Image
 
-from tests.browser.conftest import PICTURE_LIMIT
+from tests.browser.conftest import PICTURE_LIMIT, open_converted
 from tests.conftest import CHAPTERS, ROOT
 from tests.markdown import pictures
 
@@ -77,11 +76,7 @@ def test_a_picture_is_light_and_not_empty(path):
 
 @pytest.mark.parametrize("chapter", CHAPTERS, ids=lambda path: path.stem)
 def test_a_converted_chapter_shows_them_at_that_size_too(chapter, page, tmp_path):
-    nowhere = {f"{name}_url": "" for name in ("mathjax", "require_js", "jquery", "mermaid_js")}
-    rendered, _ = HTMLExporter(template_name="lab", **nowhere).from_filename(str(chapter))
-    (tmp_path / "chapter.html").write_text(rendered, encoding="utf-8")
-    (tmp_path / "images").symlink_to(chapter.parent / "images")
-    page.goto((tmp_path / "chapter.html").as_uri())
+    open_converted(chapter, page, tmp_path)
     sizes = page.evaluate(PICTURE_SIZES, ".jp-MarkdownCell img")
     assert len(sizes) == len(shown_by(chapter))
     for one in sizes:

@@ -10,15 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser.axe import axe_file
+from tests.browser.axe import serious_findings
 from tests.conftest import CHAPTERS
-from tests.site.built import built, sphinx
+from tests.site.built import built
 
 PAGE_LIMIT = 3_000_000
 """Bytes that a page may make a browser fetch, all together."""
-
-TOO_LARGE = {"notebooks/06_many_runs.html": 3_300_000}
-"""Pages that miss it so far, and what they have."""
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 
@@ -71,7 +68,7 @@ def test_a_page_is_complete_and_light(site, page, name):
     assert [src for src, width, alt in images if not width or not alt] == []
     assert {request.url.split("/")[2] for request in requests} == {site.split("/")[2]}
     sizes = [request.sizes()["responseBodySize"] for request in requests]
-    assert 100_000 < sum(sizes) < TOO_LARGE.get(name, PAGE_LIMIT)
+    assert 100_000 < sum(sizes) < PAGE_LIMIT
 
 
 @pages
@@ -91,16 +88,7 @@ def test_nothing_serious_for_who_cannot_see_it_or_has_no_mouse(site, watched_pag
     page = watched_page(color_scheme=scheme)
     page.goto(f"{site}/{name}", wait_until="networkidle")
     assert page.locator("html").get_attribute("data-theme") == scheme
-    page.add_script_tag(path=axe_file())
-    result = page.evaluate("axe.run()")
-    assert len(result["passes"]) > 10
-    serious = [
-        f"{violation['id']}: {node['target']} {node['failureSummary']}"
-        for violation in result["violations"]
-        if violation["impact"] in ("serious", "critical")
-        for node in violation["nodes"]
-    ]
-    assert not serious, "\n".join(serious)
+    assert serious_findings(page) == []
 
 
 @pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -113,7 +101,7 @@ def test_pictures_stay_legible_on_a_dark_page(site, watched_page, path):
     light = 0
     for picture in shown:
         image = Image.open(io.BytesIO(picture.screenshot())).convert("L")
-        dark, bright = np.percentile(np.asarray(image), [1, 99])
+        dark, bright = np.percentile(np.asarray(image), [0.1, 99])  # thin strokes are few pixels
         # Contrast by WCAG's formula is above 4.5 for any two greys that far apart.
         assert bright - dark > 90, picture.get_attribute("src")
         light += bright > 180
@@ -144,11 +132,3 @@ def test_from_chapter_to_chapter(site, page):
         page.wait_for_url(f"**/notebooks/{path.stem}.html")
         page.locator("a[title='next page']").click()
     page.wait_for_url("**/tools.html")
-
-
-def test_formulas_are_drawn_with_what_the_site_brings(serve, page, tmp_path):
-    (tmp_path / "index.md").write_text("# Title\n\nThe mean is $\\frac{1}{n}\\sum_i x_i$.\n")
-    result = sphinx(tmp_path, tmp_path / "site")
-    assert result.returncode == 0, result.stderr
-    page.goto(f"{serve(tmp_path / 'site')}/index.html", wait_until="networkidle")
-    page.locator("mjx-container mjx-frac").wait_for()

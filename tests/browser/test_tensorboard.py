@@ -2,13 +2,16 @@
 
 import io
 import re
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Locator, Page, expect
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from helpers.data import load_dataset, make_loader
+from helpers.eventfiles import SummaryWriter
 from helpers.model import ConvNet
 from helpers.tensorboard import TensorBoardServer
 from tests.browser.conftest import WatchedPage
@@ -33,6 +36,16 @@ def logged(run):
     """How many log entries the run has made."""
     loader = make_loader(load_dataset().train, run.parameters["batch_size"])
     return run.parameters["epochs"] * len(loader) // run.parameters["log_every"]
+
+
+@pytest.fixture(scope="module")
+def trained(run, tmp_path_factory):
+    """What the page shows right after the training: what the later sections write is left out."""
+    folder = tmp_path_factory.mktemp("trained")
+    for name in ("first-look", "training"):
+        later = shutil.ignore_patterns("learning-rate-*")
+        shutil.copytree(run.output_dir / "run-1" / name, folder / name, ignore=later)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -86,33 +99,34 @@ def ink(part: Locator) -> float:
     return (pixels < 100).mean()
 
 
-def test_scalars_have_a_card_for_both_tags(board, logged):
-    found = cards(board, "Scalars", "tf-scalar-card", "^(train|test)/")
-    expect(found).to_have_count(2)
-    for number, tag in enumerate(("test/accuracy", "train/loss")):
-        card = found.nth(number)
+def test_scalars_have_a_card_for_each_tag_and_both_losses_in_one(board, logged):
+    found = cards(board, "Scalars", "tf-scalar-card", "^(loss|test/.*|few/.*)$")
+    points = {"few/loss": 60, "loss": logged, "test/accuracy": logged}
+    expect(found).to_have_count(len(points))
+    for card, (tag, most) in zip(found.all(), points.items(), strict=True):
         expect(card.locator(".heading-label.name")).to_have_text(tag)
         expect(card.locator("path.line").first).to_be_visible()
         counts = card.locator("path.line").evaluate_all(POINTS)
-        assert max(counts) == logged
+        assert max(counts) == most
+        assert counts.count(most) >= 2 - (tag == "test/accuracy")
 
 
-def test_images_show_the_batch_and_the_confusion_matrix(board, run):
-    found = cards(board, "Images", "tf-image-loader", ".")
-    expect(found).to_have_count(2)
+def test_images_show_the_batch_the_answers_and_the_confusion_matrix(board, run):
+    found = cards(board, "Images", "tf-image-loader", "^(test|train)/")
+    expect(found).to_have_count(3)
     sizes = []
-    for number, tag in enumerate(("test/confusion", "train/batch")):
+    for number, tag in enumerate(("test/answers", "test/confusion", "train/batch")):
         expect(found.nth(number).locator(".heading-label.name")).to_have_text(tag)
         image = found.nth(number).locator("img")
         expect(image).to_be_visible()
         expect(image).to_have_js_property("complete", True)
         sizes.append(image.evaluate("image => [image.naturalWidth, image.naturalHeight]"))
     rows = -(-run.parameters["batch_size"] // 12)
-    assert sizes == [[640, 540], [12 * 30 + 2, rows * 30 + 2]]
+    assert sizes == [[900, 300], [640, 540], [12 * 30 + 2, rows * 30 + 2]]
 
 
 def test_histograms_have_a_card_for_each_parameter(board, logged, take_picture):
-    found = cards(board, "Histograms", "tf-histogram-loader", ".")
+    found = cards(board, "Histograms", "tf-histogram-loader", "(weight|bias)$")
     expect(found).to_have_count(10)
     for number, name in enumerate(PARAMETERS):
         expect(found.nth(number).locator(".heading-label.name")).to_have_text(name)
@@ -123,7 +137,7 @@ def test_histograms_have_a_card_for_each_parameter(board, logged, take_picture):
 
 
 def test_distributions_have_a_card_for_each_parameter(board, logged):
-    found = cards(board, "Distributions", "tf-distribution-loader", ".")
+    found = cards(board, "Distributions", "tf-distribution-loader", "(weight|bias)$")
     expect(found).to_have_count(10)
     for number, name in enumerate(PARAMETERS):
         expect(found.nth(number).locator(".heading-label.name")).to_have_text(name)
@@ -168,13 +182,13 @@ def test_the_projector_draws_its_points(board, take_picture):
 
 
 def test_precision_recall_curves_are_drawn_for_each_digit(board, take_picture):
-    found = cards(board, "PR Curves", "tf-pr-curve-card", ".")
+    found = cards(board, "PR Curves", "tf-pr-curve-card", "^class")
     expect(found).to_have_count(10)
     for digit in range(10):
         expect(found.nth(digit).locator(".heading-label.name")).to_have_text(f"class {digit}")
         expect(found.nth(digit).locator("path.line").first).to_be_visible()
         assert max(found.nth(digit).locator("path.line").evaluate_all(POINTS)) > 50
-    found = cards(board, "PR Curves", "tf-pr-curve-card", "class [23]")
+    found = cards(board, "PR Curves", "tf-pr-curve-card", "^class [23]")
     expect(found).to_have_count(2)
     parts = found.locator(".heading-label.name, vz-line-chart2").all()
     take_picture("02_pr_curves", board, clip=around(*parts, margin=4))
@@ -200,17 +214,60 @@ def test_text_is_a_table_of_the_parameters(board, run):
     assert f"epochs\t{run.parameters['epochs']}" in texts
 
 
-def test_the_first_pane_shows_the_curves(board, run, logged, take_picture):
-    """Time Series, in a window as wide as a notebook's output."""
-    board.set_viewport_size({"width": 1120, "height": 600})
-    tab(board, "Time Series").click()
-    board.get_by_role("checkbox", name="Scalars", exact=True).click()
-    board.get_by_role("combobox", name="Filter tags (regex)").fill("^t")
-    board.get_by_role("button", name="Toggle settings side pane").click()
-    for tag in ("test/accuracy", "train/loss"):
-        card = board.locator("scalar-card", has_text=tag)
-        last = logged * run.parameters["log_every"]
-        expect(card.locator("tb-data-table-content-row")).to_contain_text(str(last))
+AS_WIDE_AS_AN_OUTPUT = {"width": 1120, "height": 600}
+
+
+@pytest.fixture
+def page_over(browser):
+    """A function that opens TensorBoard's page over a folder, as wide as a notebook's output."""
+    opened = []
+
+    def open_page(folder):
+        server = TensorBoardServer(folder)
+        watched = WatchedPage(browser, viewport=AS_WIDE_AS_AN_OUTPUT)
+        opened.append((server, watched))
+        watched.page.goto(server.url)
+        return watched.page
+
+    yield open_page
+    for server, watched in opened:
+        problems = watched.unexpected({})
+        watched.close()
+        server.stop()
+        assert problems == []
+
+
+def test_after_the_training_both_losses_are_in_one_card(
+    trained, page_over, run, logged, take_picture
+):
+    page = page_over(trained)
+    page.get_by_role("checkbox", name="Scalars", exact=True).click()
+    page.get_by_role("combobox", name="Filter tags (regex)").fill("^(loss|test/.*)$")
+    page.get_by_role("button", name="Toggle settings side pane").click()
+    for tag, lines in (("loss", ["loss/test", "loss/train"]), ("test/accuracy", ["run-1"])):
+        card = page.locator("scalar-card").filter(has=page.get_by_text(tag, exact=True))
+        rows = card.locator("tb-data-table-content-row")
+        expect(rows).to_have_count(len(lines))
+        for row, line in zip(rows.all(), lines, strict=True):
+            expect(row).to_contain_text(str(logged * run.parameters["log_every"]))
+            expect(row).to_contain_text(line)
         expect(card.locator("line-chart canvas")).to_be_visible()
-        assert ink(card.locator("line-chart canvas")) > 0.005
-    take_picture("02_time_series", board)
+        assert ink(card.locator("line-chart canvas")) > 0.001
+    take_picture("02_time_series", page)
+
+
+def test_the_first_look_is_one_run_with_one_curve(run, page_over, take_picture, tmp_path):
+    """Before the batch and the network are added to it."""
+    events = EventAccumulator(str(run.output_dir / "run-1" / "first-look")).Reload()
+    with SummaryWriter(str(tmp_path / "first-look")) as writer:
+        for point in events.Scalars("falling"):
+            writer.add_scalar("falling", point.value, point.step)
+    page = page_over(tmp_path)
+    page.get_by_role("checkbox", name="Scalars", exact=True).click()
+    card = page.locator("scalar-card")
+    expect(card).to_have_count(1)
+    expect(card).to_contain_text("falling")
+    expect(card.locator("tb-data-table-content-row")).to_contain_text("first-look")
+    expect(card.locator("tb-data-table-content-row")).to_contain_text("99")
+    assert ink(card.locator("line-chart canvas")) > 0.001
+    take_picture("02_first-look", page)

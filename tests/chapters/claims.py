@@ -33,8 +33,8 @@ def code(chapter: list[Section]) -> str:
 
 
 def number_in_code(chapter: list[Section], pattern: str) -> int:
-    """The number that a regular expression finds once in the code."""
-    (number,) = re.findall(pattern, code(chapter))
+    """The number that a regular expression finds in the code, the same wherever it does."""
+    (number,) = set(re.findall(pattern, code(chapter)))
     return int(number)
 
 
@@ -146,11 +146,12 @@ CLAIMS = [
     (2, "# short runs compared", lambda c: code(c).count("10 * learning_rate") + 1),
     (2, "all # digits", sum(MNIST)),
     (2, "has # dimensions: image", 1 + len(IMAGE_SHAPE)),
-    (2, "gives it # things", logging_calls),
+    (2, "the loop writes # things", logging_calls),
+    (2, "the page lists # more runs", 2),  # that follow
     (2, "# details matter more", 4),  # the sentences that follow
     (2, "turn in # dimensions", 3),  # TensorBoard's projector
     (2, "In # weeks you", 3),  # some time
-    (2, "needs # more lines", logging_calls),
+    (2, "needs # more calls", logging_calls),
     (2, "ask a network for # %", 100),  # all of them
     (
         2,
@@ -169,8 +170,16 @@ CLAIMS = [
     (2, "calling an image a #, how many of the #s", (7, 7)),  # an example
     (2, "those I call a # are", 7),
     (2, "the other #.", lambda _: 10 - 2),  # classes without the best and the worst
-    (2, "Train for # steps", lambda c: number_in_code(c, r"rate, steps=(\d+)")),
-    (2, "Train twice for # steps", lambda c: number_in_code(c, r"rate, steps=(\d+)")),
+    (
+        2,
+        "Train for # steps with a learning rate of",
+        lambda c: number_in_code(c, r"rate, steps=(\d+)"),
+    ),
+    (2, "Train for # steps with # seeds", lambda c: (number_in_code(c, r"rate, steps=(\d+)"), 3)),
+    (2, "The # losses above", 2),
+    (2, "compare the # lines of print", 2),
+    (2, "Which of a # runs was it", 100),  # many
+    (2, "first reached # tenths of", 9),  # the exercise's own
     # ---- chapter 3 ----
     (3, "is hiddenlayer #, brought", lambda _: float(version("hiddenlayer"))),
     (3, "last release is from #, and", 2020),
@@ -190,6 +199,7 @@ CLAIMS = [
     (3, "# learning rates on one canvas", 2),
     (3, "So # networks can race", 2),
     (3, "more than # of the gradients", 1 / 2),  # test_03: more_than_half_of_the_gradients
+    (3, "a new network takes # steps", lambda c: number_in_code(c, r"zip\(range\(1, (\d+)\)") - 1),
     (3, "its first # steps", lambda c: number_in_code(c, r"zip\(range\(1, (\d+)\)") - 1),
     (3, "A # lines give you", statements_of_draw_confusion),
     # ---- chapter 4 ----

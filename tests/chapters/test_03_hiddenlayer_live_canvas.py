@@ -2,10 +2,12 @@
 
 import base64
 import io
+import re
 from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.metrics import confusion_matrix
 
@@ -86,7 +88,7 @@ def test_the_canvas_was_redrawn_once_for_each_log_entry(run, folder, logged_step
 
 def test_one_picture_is_left_in_each_cell_that_draws(run):
     drawing = [cell for cell in code_cells(run) if "with canvas:" in cell.source]
-    assert len(drawing) == 10
+    assert len(drawing) == 11
     for cell in drawing:
         (picture,) = pictures_of(cell)
         assert is_drawn(picture), cell.source
@@ -146,6 +148,25 @@ def test_the_last_canvas_of_the_training_shows_the_history(run, history):
     ((_, _, _, _, _, strip),) = weight["drawn"]
     np.testing.assert_array_equal(strip[:, -128:], history["hidden_weight"].data[-1])
     np.testing.assert_array_equal(strip[:, :128], history["hidden_weight"].data[-2])
+
+
+def test_the_predictions_are_those_of_a_plain_training(run):
+    """Of the first 16 test images, with the same truth above them."""
+    _, predictions = run.axes("canvas.draw_predictions(")
+    parameters = run.parameters
+    trained = plain.train(10 * parameters["learning_rate"], parameters["seed"], 60, 128)
+    images, truth = load_dataset().test[:16]
+    with torch.no_grad():
+        sure, answers = trained.model(images).softmax(1).max(1)
+    assert len(predictions["texts"]) == 16
+    right = 0
+    for said, one, share, true in zip(predictions["texts"], answers, sure, truth, strict=True):
+        answer, confidence, label = re.fullmatch(r"(\d) \((\d+)%\), (\d)", said).groups()
+        assert int(label) == true
+        assert abs(int(confidence) / 100 - share) < 0.1
+        assert int(answer) == one or share < 0.6
+        right += answer == label
+    assert predictions["title"] == f"answers at step 60: {right} of 16 right"
 
 
 def test_the_confusion_canvas_shows_scikit_learns_matrix(run):

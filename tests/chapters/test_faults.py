@@ -35,14 +35,17 @@ def run(stem, folder, parameters):
 
 def test_chapter_2_diverges(tmp_path):
     notebook = run("02_tensorboardx_training", tmp_path, HOPELESS)
-    events = EventAccumulator(str(tmp_path / "out" / "run-1")).Reload()
-    assert [event.step for event in events.Scalars("train/loss")] == [20, 40, 60]
-    assert all(np.isnan(event.value) for event in events.Scalars("train/loss"))
+    training = tmp_path / "out" / "run-1" / "training" / "run-1"
+    events = EventAccumulator(str(training)).Reload()
+    for part in ("train", "test"):
+        losses = EventAccumulator(str(training / "loss" / part)).Reload().Scalars("loss")
+        assert [event.step for event in losses] == [20, 40, 60]
+        assert all(np.isnan(event.value) for event in losses)
     for event in events.Histograms("fc.0.weight"):
         assert event.histogram_value.num == 0
     counts = [event.value for event in events.Scalars("not_finite/fc.0.weight")]
     assert counts == [200_704] * 3
-    (cell,) = [cell for cell in notebook.cells if cell.source.startswith("def curve(tag)")]
+    (cell,) = [cell for cell in notebook.cells if cell.source.startswith("def curve(")]
     assert any("image/png" in output.get("data", {}) for output in cell.outputs)
 
 
@@ -86,7 +89,7 @@ def test_chapter_2_says_that_the_disk_is_full(tmp_path):
     done, kept = run_on_small_disk(command, tmp_path / "disk", 400_000, env=dict(os.environ))
     assert done.returncode != 0
     last = [line for line in done.stderr.splitlines() if line.strip()][-1]
-    assert f"{tmp_path}/disk/out/run-1/events.out" in last
+    assert f"{tmp_path}/disk/out/run-1/training/run-1/" in last
     assert "can't be written (" in last
     assert "Make room there or choose another folder" in last
     notebook = nbformat.read(tmp_path / "done.ipynb", as_version=4)
@@ -94,7 +97,9 @@ def test_chapter_2_says_that_the_disk_is_full(tmp_path):
     assert error.ename == "OSError"
     steps = [
         event.step
-        for event in EventAccumulator(str(kept / "out" / "run-1")).Reload().Scalars("train/loss")
+        for event in EventAccumulator(str(kept / "out/run-1/training/run-1/loss/train"))
+        .Reload()
+        .Scalars("loss")
     ]
     assert steps == list(range(1, len(steps) + 1))
     assert len(steps) > 3
@@ -139,10 +144,10 @@ def test_three_at_once_from_a_read_only_checkout_with_an_odd_path_and_no_home(tm
     assert sorted(course.rglob("*")) == before
     runs = tmp_path / "out put 输出"
     assert sorted(path.name for path in runs.iterdir()) == ["run-1", "run-2", "run-3"]
-    assert len(list(runs.glob("run-*/events.out.*"))) == 2
-    for file in runs.glob("run-*/events.out.*"):
+    assert len(list(runs.glob("run-*/training/run-1/events.out.*"))) == 2
+    for file in runs.glob("run-*/training/run-1/loss/*/events.out.*"):
         events = EventAccumulator(str(file)).Reload()
-        assert [event.step for event in events.Scalars("train/loss")] == [20, 40, 60]
+        assert [event.step for event in events.Scalars("loss")] == [20, 40, 60]
     assert len(list(runs.glob("run-*/history.npz"))) == 1
     for path in [course, *before]:
         path.chmod(path.stat().st_mode | 0o200)

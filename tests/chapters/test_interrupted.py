@@ -59,21 +59,24 @@ def test_chapter_2_writes_the_second_run_into_a_folder_of_its_own(tmp_path):
     said = interrupted_and_run_again(
         "02_tensorboardx_training",
         "optimizer.step()",
-        "globals().get('step', 0) >= 45",
-        "[str(run_dir), step]",
+        "'progress' in globals() and step >= 45",
+        "[str(training_dir), step]",
         tmp_path,
         {"epochs": 1, "log_every": 20},
     )
-    assert said == [str(tmp_path / "out" / "run-2"), 63]
-    runs = [EventAccumulator(str(tmp_path / "out" / name)).Reload() for name in ("run-1", "run-2")]
-    first, second = ([event for event in run.Scalars("train/loss")] for run in runs)
+    runs = tmp_path / "out" / "run-1" / "training"
+    assert said == [str(runs / "run-2"), 63]
+    first, second = (
+        EventAccumulator(str(runs / name / "loss" / "train")).Reload().Scalars("loss")
+        for name in ("run-1", "run-2")
+    )
     assert [event.step for event in first] == [20, 40]
     assert [event.step for event in second] == [20, 40, 60]
     # A new network: half-trained weights would begin below 2.
     assert second[0].value == pytest.approx(first[0].value, abs=0.05)
     assert second[0].value == pytest.approx(2.3, abs=0.1)
     for name in ("run-1", "run-2"):
-        assert len(list((tmp_path / "out" / name).glob("events.out.*"))) == 1
+        assert len(list((runs / name).glob("events.out.*"))) == 1
 
 
 def test_chapter_3_begins_a_new_history(tmp_path):

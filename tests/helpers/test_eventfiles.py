@@ -141,3 +141,24 @@ def test_an_entry_that_cannot_be_written_is_an_error_of_its_own(tmp_path):
     writer.add_scalar("loss", 1, 2)
     writer.close()
     assert [event.step for event in read(tmp_path).Scalars("loss")] == [2]
+
+
+def test_scalars_of_one_chart_are_written_at_once_into_a_file_for_each_line(tmp_path):
+    before = threading.active_count()
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step in (1, 2):
+            writer.add_scalars("loss", {"train": 1 / step, "test": 2 / step}, step)
+        assert not any("EventLogger" in type(t).__name__ for t in threading.enumerate())
+        writer.flush()
+        for name, values in (("train", [1, 0.5]), ("test", [2, 1])):
+            events = read(tmp_path / "loss" / name).Scalars("loss")
+            assert [(event.step, event.value) for event in events] == list(enumerate(values, 1))
+    missing = pytest.raises(FileNotFoundError, match="was moved or deleted; begin a new run")
+    with missing, SummaryWriter(str(tmp_path / "again")) as writer:
+        writer.add_scalars("loss", {"train": 1, "test": 2}, 1)
+        shutil.rmtree(tmp_path / "again" / "loss" / "train")
+        writer.add_scalars("loss", {"train": 1, "test": 2}, 2)
+    assert [event.step for event in read(tmp_path / "again" / "loss" / "test").Scalars("loss")] == [
+        1
+    ]
+    assert threading.active_count() == before

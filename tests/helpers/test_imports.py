@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 HELPERS = ROOT / "helpers"
-EXPERIMENT = {"model", "data", "chapter", "runtime", "values", "files"}
+EXPERIMENT = {"model", "data", "device", "chapter", "runtime", "values", "files"}
 TOOLS = {"clinic", "dask", "hiddenlayer", "torchviz", "tensorboard", "eventfiles", "visdom"}
 CHECKS = {"checks"}
 """The checks of the exercises: they may know everybody, and nobody knows them."""

@@ -6,7 +6,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from helpers.data import load_dataset, make_loader
-from helpers.model import ConvNet, accuracy
+from helpers.model import ConvNet, accuracy, loss_and_accuracy
 
 PARAMETERS = {
     "conv1.0.weight": (16, 1, 3, 3),
@@ -92,6 +92,29 @@ def test_accuracy_counts_right_answers_in_batches_without_autograd():
     assert model.batch_sizes == [300] * 6 + [200]
     assert not any(model.modes)
     assert not any(model.grads)
+
+
+def test_score_is_the_mean_loss_over_images_and_not_over_batches():
+    torch.manual_seed(0)
+    model, (images, labels) = ConvNet(), load_dataset().test.tensors
+    some = TensorDataset(images[:310], labels[:310])
+    with torch.no_grad():
+        logits = model(images[:310])
+    loss = nn.functional.cross_entropy(logits, labels[:310]).item()
+    right = (logits.argmax(1) == labels[:310]).double().mean().item()
+    assert loss_and_accuracy(model, some) == pytest.approx((loss, right), rel=1e-5)
+    assert loss_and_accuracy(model, some, batch_size=300) == pytest.approx((loss, right), rel=1e-5)
+    assert loss_and_accuracy(model, some).accuracy == accuracy(model, some)
+
+
+def test_score_of_half_precision_and_of_weights_that_are_no_numbers():
+    some = TensorDataset(*load_dataset().test[:50])
+    half = ConvNet().bfloat16()
+    half.register_forward_pre_hook(lambda _, inputs: inputs[0].bfloat16())
+    assert loss_and_accuracy(half, some).loss == pytest.approx(2.3, abs=0.1)  # ln 10
+    broken = ConvNet()
+    nn.init.constant_(broken.out.weight, float("nan"))
+    assert loss_and_accuracy(broken, some).loss != loss_and_accuracy(broken, some).loss
 
 
 @pytest.mark.parametrize("mode", [True, False])

@@ -51,6 +51,14 @@ def test_each_picture_of_a_chapter_is_on_its_page(path):
 
 
 @chapters
+def test_no_chapter_has_a_formula_for_mathjax(path):
+    """Its script is larger than the rest of a page together, so the site and the slides lack it."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "markdown":
+            assert not re.search(r"\$[^$\s][^$]*\$|\\[\[(]", cell.source), cell.source
+
+
+@chapters
 def test_the_words_of_a_chapter_are_on_its_page(path):
     text = article(page(f"notebooks/{path.stem}.html"))
     headings = [

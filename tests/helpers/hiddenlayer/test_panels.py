@@ -280,3 +280,59 @@ def test_two_metrics_without_a_list_are_told_how(history):
     canvas = hl.Canvas()
     with pytest.raises(TypeError, match="takes several metrics as a list"):
         canvas.draw_plot(history["loss"], history["loss"])
+
+
+def answered(shares):
+    history = hl.History()
+    history.log(1, answers=np.full((9, 3), 1 / 3))
+    history.log(20, answers=torch.tensor(shares))
+    return history["answers"]
+
+
+SHARES = [[0.1, 0.7, 0.2]] * 8 + [[0.51, 0.49, 0.0]]
+
+
+def test_predictions_stand_above_their_images_and_wrong_ones_stand_out():
+    images, labels = torch.rand(9, 1, 4, 6), torch.tensor([1, 1, 1, 2, 1, 1, 1, 1, 0])
+    canvas = hl.Canvas()
+    with canvas:
+        canvas.draw_predictions(answered(SHARES), images, labels, "abc")
+    (ax,) = canvas.figure.axes
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["b (70%), b"] * 3 + ["b (70%), c"] + ["b (70%), b"] * 4 + ["a (51%), a"]
+    bold = [text.get_text() for text in ax.texts if text.get_weight() == "bold"]
+    assert bold == ["b (70%), c"]
+    assert {t.get_color() for t in ax.texts if t.get_weight() == "bold"} == {COLORS[1]}
+    assert ax.get_title() == "answers at step 20: 8 of 9 right"
+    (drawn,) = ax.images
+    paper = drawn.get_array()
+    assert drawn.get_clim() == (0, 1)
+    assert paper.shape == (2 * 5, 8 * 8)
+    for number, text in enumerate(ax.texts):
+        left, below = text.get_position()
+        top = number // 8 * 5 + 1
+        assert top - 1 <= below <= top  # in the row above it
+        assert left == number % 8 * 8 + 1 + 3  # over its middle
+        shown = paper[top : top + 4, int(left) - 3 : int(left) + 3]
+        np.testing.assert_array_equal(shown, images[number, 0])
+    assert paper.mask.sum() == paper.size - 9 * 24  # paper, where there is no image
+    assert is_drawn(decode(canvas.png))
+
+
+def test_predictions_with_long_names_take_two_lines():
+    canvas = hl.Canvas()
+    labels = np.zeros(9, int)
+    canvas.draw_predictions(
+        answered(SHARES), np.zeros((9, 1, 28, 28)), labels, ["Coat", "Bag", "Dress"]
+    )
+    (ax,) = canvas.figure.axes
+    assert ax.texts[0].get_text() == "Bag (70%),\nCoat"
+
+
+@pytest.mark.parametrize("images, labels", [(8, 9), (9, 8), (0, 0)])
+def test_predictions_of_other_images_are_refused(images, labels):
+    canvas = hl.Canvas()
+    with pytest.raises(ValueError, match=r"a row of 3 probabilities for each of .*\(9, 3\)"):
+        canvas.draw_predictions(
+            answered(SHARES), torch.zeros(images, 1, 4, 4), torch.zeros(labels).long(), "abc"
+        )
