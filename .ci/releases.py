@@ -71,7 +71,7 @@ def install(python: Path, requirements: list[str]) -> None:
     # With its own build tools; the others with these, for visdom's setup.py needs old ones.
     subprocess.run([*pip, "--constraint", listed, "reuse"], check=True)
     subprocess.run([*pip, "--no-build-isolation", "--requirement", listed], check=True)
-    subprocess.run([*pip, "--no-build-isolation", "--no-deps", "--editable", ROOT], check=True)
+    subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
 
 
 def run_tests(python: Path) -> Path:

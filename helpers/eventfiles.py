@@ -155,7 +155,12 @@ class _EventFile:
         try:
             if not os.path.exists(path):
                 raise FileNotFoundError(f"{path} was moved or deleted; begin a new run")
-            self._thread.submit(write, *arguments).result()
+            try:
+                written = self._thread.submit(write, *arguments)
+            except RuntimeError:  # the interpreter ends, and gives no thread anything to do
+                write(*arguments)
+            else:
+                written.result()
         except OSError as error:
             self._error = cannot_write(path, error) if error.errno else error
             raise self._error from None

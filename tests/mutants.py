@@ -346,7 +346,8 @@ def tests_of(part: str, mutant: Mutant) -> list[list[str]]:
     if part == "pictures":
         return [["tests/browser/test_pictures.py", own[0], "-k", "picture"]]
     return [
-        ["tests/test_setup.py", "tests/helpers/test_runtime.py", "tests/helpers/test_imports.py"]
+        ["tests/test_whole_set_up.py", "tests/test_setup.py"],
+        ["tests/helpers/test_runtime.py", "tests/helpers/test_imports.py"],
     ]
 
 

@@ -154,7 +154,7 @@ def draw_predictions(
     labels: object,
     classes: Sequence[str],
 ) -> None:
-    """Images in rows of eight, each under "answer (confidence), truth"; wrong ones bold and red.
+    """Images in rows of eight, each under "answer (confidence), truth"; red and framed if wrong.
 
     The metric holds probabilities (N, classes), of which the last entry is drawn. ``images`` are
     N images (N, 1, height, width) in [0, 1], ``labels`` the N places of the truth in ``classes``;
@@ -184,7 +184,7 @@ def draw_predictions(
             f"{classes[answer]} ({share[answer]:.0%}),{' ' if longest == 1 else chr(10)}"
             f"{classes[label]}",
             color=COLORS[1] if wrong else "black",
-            weight="bold" if wrong else "normal",
+            bbox={"facecolor": "none", "edgecolor": COLORS[1], "pad": 1.5} if wrong else None,
             fontsize=9,
             ha="center",
             va="bottom",

@@ -89,6 +89,8 @@ def test_the_dataset_that_is_chosen_is_the_one_that_is_loaded(path, tmp_path):
         exec(cell.source, names)
         if "parameters" in tags(cell):
             names |= {"output_dir": str(tmp_path), "dataset": "none such"}
+        if "TensorBoardServer" in names:
+            names["TensorBoardServer"] = lambda _: None  # nobody looks at its page
         if "check_parameters" in names:
             names["check_parameters"] = lambda **_: None  # which would say so before
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 import sys
 import textwrap
 import threading
@@ -12,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from helpers.eventfiles import SummaryWriter
+from tests.conftest import ROOT
 from tests.small_disk import run_on_small_disk
 
 
@@ -162,3 +164,18 @@ def test_scalars_of_one_chart_are_written_at_once_into_a_file_for_each_line(tmp_
         1
     ]
     assert threading.active_count() == before
+
+
+def test_what_an_open_writer_still_holds_at_the_interpreters_end_is_written(tmp_path):
+    lines = [
+        "from helpers.eventfiles import SummaryWriter",
+        f"writer = SummaryWriter({str(tmp_path)!r})",
+        "writer.add_scalar('loss', 1, 1)",
+        "writer.add_scalars('both', {'one': 1}, 1)",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, cwd=ROOT
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [event.step for event in read(tmp_path).Scalars("loss")] == [1]
+    assert [event.step for event in read(tmp_path / "both" / "one").Scalars("both")] == [1]

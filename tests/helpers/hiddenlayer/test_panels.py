@@ -68,6 +68,10 @@ def test_plot_refuses_what_is_no_number(history):
     canvas = hl.Canvas()
     with pytest.raises(ValueError, match=r"matrix is of shape \(2, 3\)"):
         canvas.draw_plot(history["matrix"])
+    rows = hl.History()
+    rows.log(1, row=np.zeros(4))
+    with pytest.raises(ValueError, match=r"draw_image needs .*; row is of shape \(4,\)"):
+        canvas.draw_image(rows["row"])
 
 
 def test_image_shows_the_last_ones_in_order(history):
@@ -300,9 +304,9 @@ def test_predictions_stand_above_their_images_and_wrong_ones_stand_out():
     (ax,) = canvas.figure.axes
     texts = [text.get_text() for text in ax.texts]
     assert texts == ["b (70%), b"] * 3 + ["b (70%), c"] + ["b (70%), b"] * 4 + ["a (51%), a"]
-    bold = [text.get_text() for text in ax.texts if text.get_weight() == "bold"]
-    assert bold == ["b (70%), c"]
-    assert {t.get_color() for t in ax.texts if t.get_weight() == "bold"} == {COLORS[1]}
+    framed = [text for text in ax.texts if text.get_bbox_patch()]
+    assert [text.get_text() for text in framed] == ["b (70%), c"]
+    assert framed == [text for text in ax.texts if text.get_color() == COLORS[1]]
     assert ax.get_title() == "answers at step 20: 8 of 9 right"
     (drawn,) = ax.images
     paper = drawn.get_array()

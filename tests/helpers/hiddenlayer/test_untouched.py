@@ -105,7 +105,7 @@ def look(model):
     return (
         repr(model.deep),
         list(model.line),
-        model.box.value,
+        repr(model.box.value),  # text: the list itself would be equal to itself
         model.array.tolist(),
         model.generator.get_state().tolist(),
         model.random.getstate(),

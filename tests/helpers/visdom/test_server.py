@@ -31,6 +31,13 @@ def test_visdoms_socket_and_client_work_behind_the_proxy(jupyter, behind_jupyter
         assert window["content"] == "hello"
 
 
+def test_an_error_of_visdoms_shows_nothing_of_its_inside(tmp_path):
+    with VisdomServer(tmp_path, page=False) as server:
+        answer = requests.post(f"{server.url}events", data="{")
+        assert answer.status_code == 500
+        assert "Traceback" not in answer.text
+
+
 def test_saved_windows_survive_a_restart_and_others_do_not(tmp_path):
     with VisdomServer(tmp_path) as server:
         client = server.client()
