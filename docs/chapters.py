@@ -108,7 +108,7 @@ def chapters() -> list[Chapter]:
                 path,
                 title,
                 choice.get("sees", lines["What you'll do"].rstrip(".")),
-                choice.get("minutes", lines["How long it takes"].rstrip(".")),
+                choice.get("minutes", lines["How long it takes"].partition("; the exercises")[0]),
                 _best(pictures(notebook, path.parent), choice.get("picture"), path),
             )
         )
