@@ -14,7 +14,7 @@ PIP := $(PY) -m pip install --quiet --constraint constraints.txt
 .DEFAULT_GOAL := help
 .PHONY: help lab bundle test lint unit browser nbval notebooks records mutants screenshots bench \
   constraints clean system clinic front site slides test-newest test-lowest test-offline hooks zoo \
-  hub classroom update
+  hub classroom update student
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## */\1|/' | awk -F'|' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -81,6 +81,9 @@ site: $(VENV)/.site  ## build the site from the stored chapters, into docs/_buil
 slides: $(VENV)/.site  ## make slides from the chapters' own pictures, into docs/_build/slides
 	@PYTHONPATH="$(CURDIR)" $(PY) docs/slides.py
 
+student: $(VENV)/.lab  ## write the chapters without their solutions, into data/outputs/student
+	@$(PY) docs/student.py
+
 test-newest: | system  ## run the chapters on the newest releases, and say which one breaks
 	@$(PYTHON) .ci/releases.py newest
 
@@ -122,7 +125,7 @@ clean:  ## remove the environments and what chapters wrote; downloaded datasets 
 # ---- set-up: a stamp file for each of the two, so that a second run has nothing to do ----
 
 # What pip can't bring. Checked before anything is made; silent when all is there.
-NEEDS := dot $(if $(filter-out help lab bundle update hub clean site slides hooks,$(MAKECMDGOALS)),chromium cjk-font npm)
+NEEDS := dot $(if $(filter-out help lab bundle update hub clean site slides hooks student,$(MAKECMDGOALS)),chromium cjk-font npm)
 NEEDS += $(if $(filter bundle hub site slides,$(MAKECMDGOALS)),npm)
 # Where the set-up comes from a stick there may be no network: then it only says what is missing.
 STICK := $(if $(filter bundle,$(MAKECMDGOALS)),,$(BUNDLE))

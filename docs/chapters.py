@@ -5,6 +5,7 @@ picture isn't its best, ``chapters.toml`` says so.
 """
 
 import base64
+import math
 import re
 import tomllib
 from pathlib import Path
@@ -77,6 +78,23 @@ def opening(notebook: nbformat.NotebookNode) -> tuple[str, dict[str, str]]:
     return title, dict(re.findall(r"^- \*\*(.+?):\*\* (.+)$", first, re.M))
 
 
+def reading_minutes(notebook: nbformat.NotebookNode) -> int:
+    """Minutes to read a chapter up to its exercises, rounded up to a multiple of five.
+
+    200 words of text and code a minute, and a quarter of a minute for a picture.
+    """
+    sources = [cell.source for cell in notebook.cells]
+    end = next(n for n, source in enumerate(sources) if re.search(r"^## Exercises$", source, re.M))
+    words = sum(len(IMAGE.sub("", source).split()) for source in sources[:end])
+    drawn = sum(bool(DRAWN.keys() & o.get("data", {}).keys()) for o in _outputs(notebook, end))
+    shown = sum(len(IMAGE.findall(source)) for source in sources[:end])
+    return 5 * math.ceil((words / 200 + (drawn + shown) / 4) / 5)
+
+
+def _outputs(notebook: nbformat.NotebookNode, end: int) -> list[nbformat.NotebookNode]:
+    return [output for cell in notebook.cells[:end] for output in cell.get("outputs", [])]
+
+
 def chapters() -> list[Chapter]:
     """Every chapter there is, in order."""
     choices = tomllib.loads(Path(__file__).with_name("chapters.toml").read_text(encoding="utf-8"))
@@ -90,7 +108,7 @@ def chapters() -> list[Chapter]:
                 path,
                 title,
                 choice.get("sees", lines["What you'll do"].rstrip(".")),
-                choice.get("minutes", lines["How long it takes"].rstrip(".")),
+                choice.get("minutes", lines["How long it takes"].partition("; the exercises")[0]),
                 _best(pictures(notebook, path.parent), choice.get("picture"), path),
             )
         )

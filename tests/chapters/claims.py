@@ -139,6 +139,9 @@ CLAIMS = [
     (1, "only on the places 0 to #,", 63),
     (1, "and from there to the #.", 1 / 3),  # an ordinal
     (1, "can be a # blocks deep", 100),  # as GPT-3 nearly is
+    (1, "a unit sees #x# pixels. Build", (10, 10)),  # tests/helpers/checks/test_chapter_1.py
+    (1, "sees #x# or more", (14, 14)),  # the exercise's own
+    (1, "put out #x#x# as before", (32, 7, 7)),  # the same
     # ---- chapter 2 ----
     (2, "# short runs compared", lambda c: code(c).count("10 * learning_rate") + 1),
     (2, "all # digits", sum(MNIST)),
@@ -167,11 +170,16 @@ CLAIMS = [
     (2, "calling an image a #, how many of the #s", (7, 7)),  # an example
     (2, "those I call a # are", 7),
     (2, "the other #.", lambda _: 10 - 2),  # classes without the best and the worst
-    (2, "Train for # steps", lambda c: number_in_code(c, r"rate, steps=(\d+)")),
-    (2, "Train twice for # steps", lambda c: number_in_code(c, r"rate, steps=(\d+)")),
+    (
+        2,
+        "Train for # steps with a learning rate of",
+        lambda c: number_in_code(c, r"rate, steps=(\d+)"),
+    ),
+    (2, "Train for # steps with # seeds", lambda c: (number_in_code(c, r"rate, steps=(\d+)"), 3)),
     (2, "The # losses above", 2),
     (2, "compare the # lines of print", 2),
     (2, "Which of a # runs was it", 100),  # many
+    (2, "first reached # tenths of", 9),  # the exercise's own
     # ---- chapter 3 ----
     (3, "is hiddenlayer #, brought", lambda _: float(version("hiddenlayer"))),
     (3, "last release is from #, and", 2020),
@@ -253,7 +261,7 @@ CLAIMS = [
     (5, "some # numbers and those into yes or no: # or so *signs*", (40, 20)),  # roughly
     (5, "at least # % right", 95),  # tests/helpers/clinic/test_signs.py
     (5, "tell # failures apart", lambda _: len(NAMES) - 1),
-    (5, "again, for # steps, with an entry at each", 20),  # the exercise's own
+    (5, "(`every=1`), for # steps of", 20),  # the exercise's own
     (5, "He and others, #:", 2015),
     (5, "Pascanu and others, #:", 2012),
     (5, "Northcutt and others, #:", 2021),

@@ -113,7 +113,7 @@ def test_the_canvas_shows_that_all_have_ended_and_was_kept(run):
 
 def test_each_picture_is_drawn(run):
     drawing = [cell for cell in code_cells(run) if "plt.show()" in cell.source]
-    assert len(drawing) == 11
+    assert len(drawing) == 12
     for cell in drawing:
         (picture,) = pictures_of(cell)
         ink = (np.asarray(picture) < 250).any(axis=2).mean()

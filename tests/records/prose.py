@@ -28,7 +28,7 @@ STANDS = re.compile(
 NO_CLAIMS = re.compile(
     r"`[^`]*`"  # code
     r"|<img[^>]*>|\]\([^)]*\)"  # pictures and addresses, which have tests of their own
-    r"|^# \d|\*\*\d\.|\bchapter \d"  # the numbering of chapters and exercises
+    r"|^# \d|^\*\*\d\. [^*]+\*\* \([^)]+\)|\bchapter \d|\bexercises? \d(?: and \d)?"  # numbering
     r"|^- \*\*How long it takes.*$",  # the README and the benchmarks have times
     re.I | re.M,
 )
@@ -64,7 +64,8 @@ def sections(path: Path) -> list[Section]:
                 data = output.get("data", {})
                 words = [output.get("text", ""), data.get("text/plain", "")]
                 words += re.findall(r"<text[^>]*>([^<]+)<", data.get("image/svg+xml", ""))
-                found[-1].outputs += [line for text in words for line in text.splitlines()]
+                lines = [line for text in words for line in text.splitlines()]
+                found[-1].outputs += [re.sub(r"^Exercise \d: ", "", line) for line in lines]
             continue
         for piece in filter(None, re.split(r"(?m)^(?=#+ )", cell.source)):
             if piece.startswith("#"):

@@ -1,0 +1,1 @@
+"""The checks of the exercises: each with a right answer, none, and three mistakes people make."""
