@@ -125,7 +125,7 @@ def test_the_claim_about_weights_that_never_move_holds(run, history):
     assert 1 <= still.sum() <= 32
     assert (gradients[:, still] == 0).all()
     printed = cell_with(run, "never fire").outputs[0].text
-    assert f"{still.sum()} white rows, {still.sum()} of them never fire" in printed
+    assert f"{still.sum()} white rows, {still.sum()} never fire" in printed
 
 
 def test_more_than_half_of_the_gradients_are_zero(history):

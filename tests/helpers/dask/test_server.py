@@ -1,5 +1,6 @@
 """Dask on this machine: what runs, who may come in, and that all of it ends."""
 
+import asyncio
 import os
 import re
 import signal
@@ -10,7 +11,7 @@ import cloudpickle
 import psutil
 import pytest
 import requests
-from distributed import Client
+from distributed.comm import connect as knock
 
 from helpers.dask import DaskServer, Sweep, connect
 from tests.conftest import ROOT
@@ -58,7 +59,7 @@ def test_nobody_comes_in_without_its_keys(server):
     assert server.scheduler.startswith("tls://127.0.0.1:")
     for address in (server.scheduler, server.scheduler.replace("tls", "tcp")):
         with pytest.raises((OSError, TypeError)):
-            Client(address, timeout=3)
+            asyncio.run(knock(address, timeout=3))
 
 
 def test_a_worker_has_one_thread_and_so_has_torch(server):

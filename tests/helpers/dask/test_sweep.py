@@ -1,5 +1,6 @@
 """Sweeps on two workers that are commands of their own, and what goes wrong in real ones."""
 
+import importlib
 import functools
 import inspect
 import json
@@ -72,6 +73,7 @@ def process_ids(client):
 def test_runs_on_workers_are_the_runs_one_after_another_number_for_number(client, tmp_path):
     data = load_dataset()
     runs = [{"learning_rate": r, "seed": s} for r in (1e-3, 1e-2) for s in (0, 1)]
+    client.run(importlib.import_module, "helpers.dask.sweep")  # or one may still be loading torch
     finished = collect(client, train, runs, data, tmp_path)
     assert len({run.worker for run in finished}) == 2
     assert len({run.metrics["loss"] for run in finished}) == 4
