@@ -1,7 +1,7 @@
 """Sweeps on two workers that are commands of their own, and what goes wrong in real ones."""
 
-import importlib
 import functools
+import importlib
 import inspect
 import json
 import math
