@@ -94,7 +94,7 @@ def check_5_3(places: Iterable[int], seed: int) -> str:
     """Whether most of these 16 training images of patient R have a label that was shuffled."""
     said = [int(place) for place in places]
     recipe, healthy = ill("R", seed), Recipe(seed)
-    shuffled = (recipe.labels != healthy.labels).numpy()
+    shuffled = (recipe.labels != healthy.labels).cpu().numpy()
     if len(set(said)) != 16 or not all(0 <= place < len(shuffled) for place in said):
         raise NotYet(
             f"{len(set(said))} different places; 16 of the {len(shuffled)} training images are "
