@@ -90,7 +90,9 @@ def _what_is_yours(course: Path, branch: str) -> list[str]:
 
 
 def _git(course: Path, *arguments: str, expected: tuple[int, ...] = (0,)) -> str:
-    result = subprocess.run(["git", *arguments], cwd=course, capture_output=True, text=True)
+    result = subprocess.run(
+        ["git", *arguments], cwd=course, capture_output=True, text=True, encoding="utf-8"
+    )
     if result.returncode not in expected:
         raise UpdateError(f"git {arguments[0]} failed: {result.stderr.strip()}")
     return result.stdout.strip() if result.returncode == 0 else ""

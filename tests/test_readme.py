@@ -198,9 +198,14 @@ def finds_no_bundle(reader, command):
     assert result.stderr.startswith("There is no bundle in ")
 
 
-def shows_a_difference(reader, command):
-    """git itself."""
-    assert command == "git diff"
+def is_a_module(reader, command):
+    """Which is there with all that it imports; what it does is tested by itself."""
+    result = reader.type(f"python -c 'import {shlex.split(command)[2]}'", conda=True)
+    assert result.returncode == 0, result.stderr
+
+
+def is_git_itself(reader, command):
+    assert command in ("git diff", "git pull")
 
 
 WAYS = {
@@ -216,7 +221,8 @@ WAYS = {
     ".venv/Scripts/jupyter lab notebooks": lambda reader, command: opens_jupyterlab(
         reader, command.removeprefix(".venv/Scripts/")
     ),
-    "git diff": shows_a_difference,
+    "python -m helpers.update": is_a_module,
+    "git ": is_git_itself,
 }
 """How a command is tried: the first that it is or, if that ends in " " or "/", begins with."""
 

@@ -225,7 +225,7 @@ def frame(visit, kind):
 @visits(r"\badd_graph\(")
 def test_the_embedded_tensorboard_shows_its_content(visit):
     board = frame(visit, "TensorBoard")
-    expect(board.locator("histogram-card svg, g.node").first).to_be_visible()
+    expect(board.locator("card-view svg, g.node").first).to_be_visible()
 
 
 @visits(r"\bVisdomServer\(")
