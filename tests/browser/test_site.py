@@ -96,6 +96,7 @@ def test_pictures_stay_legible_on_a_dark_page(site, watched_page, path):
     """Each keeps a light ground of its own, and dark strokes on it stay dark."""
     page = watched_page(color_scheme="dark")
     page.goto(f"{site}/notebooks/{path.stem}.html", wait_until="networkidle")
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
     shown = page.locator(".bd-article img").all()
     assert shown
     light = 0

@@ -24,6 +24,9 @@ from tests.records.pictures import likeness
 from tests.records.says import output
 from tests.run_notebooks import merge_streams
 
+BY_THE_CLOCK = "by-the-clock"
+"""The tag of a cell that shows how long something took: only that it runs is tested."""
+
 ALIKE = 0.9
 """Likeness of two pictures of one thing; of two things it is far below."""
 
@@ -82,6 +85,8 @@ def pytest_runtest_call(item):
     if folder := os.environ.get("KEEP_SHOWN"):  # for tests/mutants.py, which runs a chapter once
         number = item.parent.nb.cells.index(item.cell)
         Path(folder, f"{item.path.stem}-{number}.json").write_text(json.dumps(shown))
+    if BY_THE_CLOCK in item.cell.metadata.get("tags", []):
+        return result
     exact = item.options["check"]
     if found := unlike(item.cell.outputs, shown, exact, item.cell.source):
         item.raise_cell_error("What is stored differs from what was shown", "\n".join(found))
