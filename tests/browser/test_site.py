@@ -114,7 +114,7 @@ def test_a_solution_unfolds(site, page):
     cells = nbformat.read(CHAPTERS[0], as_version=4).cells
     solution = next(cell for cell in cells if "solution" in cell.metadata.get("tags", []))
     folded = page.locator("details", has_text="Show the solution").first
-    code = folded.locator("pre")
+    code = folded.locator(".cell_input pre")
     assert not code.is_visible()
     folded.locator("summary").click()
     code.wait_for(state="visible")
