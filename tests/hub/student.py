@@ -34,8 +34,8 @@ class Student:
     def start_server(self) -> None:
         """Wait until the own server answers; the login has asked for it, or this does."""
         deadline = time.monotonic() + PATIENCE
-        self.get(f"{self.address}/hub/spawn/{self.name}")
         while True:
+            self.get(f"{self.address}/hub/spawn/{self.name}")  # one that still stops is asked again
             reply = self.get(f"{self.base}lab")  # a page, which asks the hub who this is
             if reply.ok and reply.url.startswith(self.base):
                 break
