@@ -108,7 +108,7 @@ def check_2_3(
     seed = min(said)
     torch.manual_seed(seed)
     model = ConvNet().to(memory_format=torch.channels_last)
-    adam = torch.optim.Adam(model.parameters(), lr=learning_rate)
+    adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
     for _, (images, labels) in zip(
         range(40), make_loader(data.train, batch_size, seed=seed), strict=False
     ):
