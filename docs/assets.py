@@ -6,10 +6,8 @@ fetches it once for each environment; `make slides` does it by itself.
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
-from helpers.visdom.page import AssetsError, Package, fetch_with_npm
+from helpers.visdom.page import AssetsError, Package, npm_folder
 
 REVEAL = Package(
     "reveal.js",
@@ -35,22 +33,8 @@ REVEAL = Package(
 )
 
 
-def assets_folder(package: Package) -> Path:
-    """The package's files, in the environment's folder for such files; fetched if need be.
-
-    Raises AssetsError if they can't be fetched or aren't what is pinned.
-    """
-    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / f"{package.name}-{package.version}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            fetch_with_npm((package,), Path(scratch) / "files", Path(scratch))
-            (Path(scratch) / "files").rename(folder)
-    return folder
-
-
 if __name__ == "__main__":
     try:
-        assets_folder(REVEAL)
+        npm_folder(REVEAL)
     except AssetsError as error:
         sys.exit(f"The slides' scripts can't be had: {error}")

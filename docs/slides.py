@@ -14,10 +14,12 @@ import sys
 from pathlib import Path
 
 import nbformat
-from assets import REVEAL, assets_folder
+from assets import REVEAL
 from chapters import IMAGE, NOTEBOOKS, opening, pictures
 from nbconvert import SlidesExporter
 from traitlets.config import Config
+
+from helpers.visdom.page import npm_folder
 
 DOCS = Path(__file__).resolve().parent
 LEARN = "What you'll learn"
@@ -96,7 +98,7 @@ def _words_after(notebook: nbformat.NotebookNode, number: int) -> tuple[str, str
 def write_slides(folder: Path) -> None:
     """Write a deck for each chapter into ``folder``, and reveal.js beside them."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(assets_folder(REVEAL), folder / "reveal.js", dirs_exist_ok=True)
+    shutil.copytree(npm_folder(REVEAL), folder / "reveal.js", dirs_exist_ok=True)
     settings = Config()
     settings.SlidesExporter.reveal_url_prefix = "reveal.js"
     settings.SlidesExporter.reveal_theme = "white"

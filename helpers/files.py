@@ -1,8 +1,9 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Files and folders that are whole or not there: made beside their place, then renamed."""
 
 import os
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,30 @@ def replacing(path: Path | str) -> Iterator[Path]:
             os.replace(Path(folder, path.name), path)
     except OSError as error:
         raise cannot_write(path, error) from None
+
+
+def fetched_once(name: str, fetch: Callable[[Path, Path], None]) -> Path:
+    """The environment's folder ``name``, under ``sys.prefix``; fetched if it isn't there.
+
+    ``fetch(files, scratch)`` makes the folder ``files`` with all that belongs there; in
+    ``scratch``, which is removed, it may keep what it needs meanwhile. Two processes may want the
+    folder at once: the quicker one makes it.
+
+    Raises what ``fetch`` raises, and OSError if the folder can't be written.
+    """
+    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / name
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
+        files = Path(scratch) / "files"
+        fetch(files, Path(scratch))
+        try:
+            files.rename(folder)
+        except OSError:
+            if not folder.is_dir():
+                raise
+    return folder
 
 
 def cannot_write(path: Path | str, error: OSError) -> OSError:

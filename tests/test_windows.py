@@ -53,18 +53,17 @@ USES = {
     ("helpers/dask/sweep.py", "os.rename"): "what was there is removed; if it can't be, it is said",
     ("helpers/data.py", "path"): "Debian's folder, which isn't there then",
     ("helpers/data.py", "shlex.quote"): "elsewhere only",
+    ("helpers/files.py", ".rename"): "a target that is there is looked at, and will do",
     ("helpers/pages/guard.py", "path"): "Linux's tables; without them a secret does it",
     ("helpers/pages/process.py", "os.umask"): "as for mode",
     ("helpers/pages/reach.py", "os.getppid"): "not found: the browser is taken to be here",
     ("helpers/pages/server.py", "start_new_session"): "CREATE_NEW_PROCESS_GROUP does it there",
     ("helpers/visdom/environments.py", "encoding"): "Visdom's JSON has no letter beyond ASCII",
     ("helpers/visdom/environments.py", "tempfile.NamedTemporaryFile"): "closed, then renamed",
-    ("helpers/visdom/page.py", ".rename"): "a target that is there is looked at, and will do",
     ("helpers/visdom/server.py", "mode"): "as in chapter.py",
     ("notebooks/04_visdom_gallery.ipynb", "encoding"): "only its lines are counted",
     (".ci/bundle.py", "path"): "beside it, Scripts, which Windows has",
     (".ci/torch_build.py", "path"): "on Linux only",
-    ("docs/assets.py", ".rename"): "looked at before, whether it is there",
 }
 """Where each of them stands, and why it may."""
 

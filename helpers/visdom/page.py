@@ -16,10 +16,11 @@ import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
+
+from helpers.files import fetched_once
 
 TIMEOUT = 180
 """Seconds that fetching may take in all."""
@@ -36,6 +37,11 @@ class Package(NamedTuple):
     version: str
     sha512: str
     files: dict[str, str]
+
+    @property
+    def stem(self) -> str:
+        """The archive's name as npm makes it, without its ending: neither "@" nor "/"."""
+        return f"{self.name.removeprefix('@').replace('/', '-')}-{self.version}"
 
 
 _PINS = json.loads(Path(__file__).with_name("packages.json").read_text(encoding="utf-8"))
@@ -58,30 +64,33 @@ ADVICE = (
 def page_folder(archives: Path | None = None) -> Path:
     """The folder of the page's files for the installed Visdom; fetched if it isn't there.
 
-    It lies in the environment, under ``sys.prefix``, and is complete or not there at all.
+    It lies in the environment, as ``fetched_once`` says, and is complete or not there at all.
     ``archives`` is a folder with npm's archives of ``PACKAGES``: then nothing else is asked.
 
     Raises AssetsError if the files can't be fetched, aren't the pinned bytes, or can't be kept.
     """
     release = installed_release()
     name = f"visdom-{version('visdom')}-{SHA256[release][:8]}"
-    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / name
-    if folder.is_dir():
-        return folder
+
+    def fetch(page: Path, scratch: Path) -> None:
+        _copy_own_files(page)
+        _fetch(release, page, scratch, archives)
+
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            page = Path(scratch) / "page"
-            _copy_own_files(page)
-            _fetch(release, page, Path(scratch), archives)
-            try:
-                page.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was quicker
-                    raise
+        return fetched_once(name, fetch)
     except OSError as error:
-        raise AssetsError(f"{folder.parent} can't be written ({error}). {ADVICE}") from error
-    return folder
+        raise AssetsError(f"the page's files can't be written ({error}). {ADVICE}") from error
+
+
+def npm_folder(package: Package) -> Path:
+    """The folder of a package's files, in the environment; fetched if it isn't there.
+
+    Raises AssetsError if they can't be fetched or aren't what is pinned, OSError if they can't be
+    kept.
+    """
+    return fetched_once(
+        package.stem, lambda files, scratch: fetch_with_npm((package,), files, scratch)
+    )
 
 
 def installed_release() -> str:
@@ -166,9 +175,7 @@ def unpack(packages: tuple[Package, ...], archives: Path, page: Path) -> None:
     Raises AssetsError if one of them is missing or its bytes aren't the pinned ones.
     """
     for package in packages:
-        # As npm names it: @scope/name has neither "@" nor "/".
-        name = package.name.removeprefix("@").replace("/", "-")
-        path = archives / f"{name}-{package.version}.tgz"
+        path = archives / f"{package.stem}.tgz"
         if not path.is_file():
             raise AssetsError(f"{path.name} isn't there")
         if base64.b64encode(hashlib.sha512(path.read_bytes()).digest()).decode() != package.sha512:

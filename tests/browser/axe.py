@@ -6,12 +6,10 @@ fetches it once for each environment; the tests do it themselves if that was lef
 """
 
 import sys
-import tempfile
-from pathlib import Path
 
 from playwright.sync_api import Page
 
-from helpers.visdom.page import AssetsError, Package, fetch_with_npm
+from helpers.visdom.page import AssetsError, Package, npm_folder
 
 AXE = Package(
     "axe-core",
@@ -21,23 +19,9 @@ AXE = Package(
 )
 
 
-def axe_file() -> Path:
-    """The script, in the environment's folder for such files; fetched if it isn't there.
-
-    Raises AssetsError if it can't be fetched or isn't what is pinned.
-    """
-    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / f"axe-core-{AXE.version}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            fetch_with_npm((AXE,), Path(scratch) / "axe", Path(scratch))
-            (Path(scratch) / "axe").rename(folder)
-    return folder / "axe.min.js"
-
-
 def serious_findings(page: Page, not_ours: list[str] = (), rules: list[str] = ()) -> list[str]:
     """What hinders a reader, in a line each: but for the selectors and the rules that are named."""
-    page.add_script_tag(path=axe_file())
+    page.add_script_tag(path=npm_folder(AXE) / "axe.min.js")
     result = page.evaluate(
         """([exclude, rules]) => axe.run(
             {exclude}, {rules: Object.fromEntries(rules.map(rule => [rule, {enabled: false}]))})""",
@@ -54,6 +38,6 @@ def serious_findings(page: Page, not_ours: list[str] = (), rules: list[str] = ()
 
 if __name__ == "__main__":
     try:
-        axe_file()
+        npm_folder(AXE)
     except AssetsError as error:
         sys.exit(f"axe-core can't be had: {error}")

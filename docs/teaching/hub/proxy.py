@@ -10,8 +10,9 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from helpers.files import fetched_once
 
 HERE = Path(__file__).resolve().parent
 PINS = ("package.json", "package-lock.json")
@@ -33,23 +34,19 @@ def proxy_command(pins: Path = HERE) -> list[str]:
     if node is None or shutil.which("npm") is None:
         raise ProxyError("JupyterHub's proxy needs node and npm: install npm, and try again")
     digest = hashlib.sha256(b"".join((pins / name).read_bytes() for name in PINS)).hexdigest()
-    folder = Path(sys.prefix) / "share" / "seeing-pytorch" / f"hub-proxy-{digest[:8]}"
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetching-", dir=folder.parent) as scratch:
-            fetched = Path(scratch) / "proxy"
-            fetched.mkdir()
-            for name in PINS:
-                shutil.copyfile(pins / name, fetched / name)
-            # No script of a package is run.
-            options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
-            result = subprocess.run(
-                ["npm", "ci", *options], cwd=fetched, capture_output=True, text=True
-            )
-            if result.returncode:
-                said = (result.stderr or result.stdout).strip()[:500]
-                raise ProxyError(f"JupyterHub's proxy can't be had: npm ci failed, {said}")
-            fetched.rename(folder)
+
+    def fetch(files: Path, _: Path) -> None:
+        files.mkdir()
+        for name in PINS:
+            shutil.copyfile(pins / name, files / name)
+        # No script of a package is run.
+        options = ["--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"]
+        result = subprocess.run(["npm", "ci", *options], cwd=files, capture_output=True, text=True)
+        if result.returncode:
+            said = (result.stderr or result.stdout).strip()[:500]
+            raise ProxyError(f"JupyterHub's proxy can't be had: npm ci failed, {said}")
+
+    folder = fetched_once(f"hub-proxy-{digest[:8]}", fetch)
     script = folder / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
     return [node, str(script)]
 
