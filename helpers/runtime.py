@@ -9,9 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
-_LINES = Path(__file__).with_suffix(".env").read_text(encoding="utf-8").splitlines()
 
-SETTINGS = dict(line.split("=") for line in _LINES if line and not line.startswith("#"))
+def read_env(path: Path) -> dict[str, str]:
+    """The variables and values of an ``.env`` file: NAME=VALUE, a line each; # begins a remark."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+SETTINGS = read_env(Path(__file__).with_suffix(".env"))
 """Names of environment variables and their values. They act on a process that starts with them."""
 
 

@@ -7,9 +7,10 @@ import os
 import platform
 from pathlib import Path
 
-for line in Path(__file__).with_suffix(".env").read_text(encoding="utf-8").splitlines():
-    if line and not line.startswith("#"):
-        os.environ.setdefault(*line.split("="))
+from helpers.runtime import read_env
+
+for name, value in read_env(Path(__file__).with_suffix(".env")).items():
+    os.environ.setdefault(name, value)
 
 ROUNDED_ALIKE = platform.machine() in ("x86_64", "AMD64")
 """False on other processors, as Apple's: what is trained there has other numbers."""

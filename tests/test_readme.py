@@ -18,12 +18,11 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 
 from helpers.data import SAMPLE_DIR
 from tests.conftest import ROOT
 from tests.offline import look_at_jupyterlab
+from tests.requirements import needed
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROGRAMS = "conda git jupyter make papermill pip python sh"
@@ -41,21 +40,6 @@ def commands(text):
 
 
 COMMANDS = sorted(set(commands(README)))
-
-
-def needed(requirements):
-    """The names of the distributions that pip would install for these, as they are here."""
-    found, waiting = set(), [Requirement(text) for text in requirements]
-    while waiting:
-        one = waiting.pop()
-        for extra in one.extras or {""}:
-            if (canonicalize_name(one.name), extra) in found:
-                continue
-            found.add((canonicalize_name(one.name), extra))
-            for other in map(Requirement, distribution(one.name).requires or []):
-                if other.marker is None or other.marker.evaluate({"extra": extra}):
-                    waiting.append(other)
-    return {name for name, _ in found}
 
 
 def lab_environment(folder, course):
