@@ -1,6 +1,7 @@
 """The list of packages, in its three places, says one thing."""
 
 import ast
+import os
 import re
 import runpy
 import shutil
@@ -158,7 +159,8 @@ def dry_run(target):
     """What make would run, without setting anything up."""
     command = ["make", "--dry-run", "--old-file=.venv/.test", "--old-file=.venv/.lab"]
     command += ["LAB_ARGS=--ip=0.0.0.0", target]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTEST_ARGS"}
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     return result.stdout.replace("\\\n", " ")
 
