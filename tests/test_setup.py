@@ -209,38 +209,92 @@ def test_nbval_blanks_addresses_and_ports_and_nothing_else():
     )
 
 
+TARGETS = {
+    "lab": ["jupyterlab", "default_url=/lab/tree/notebooks", "--allow-root", "--ip=0.0.0.0"],
+    "bundle": ["Name a folder: make bundle BUNDLE=", ".ci/bundle.py write"],
+    "update": ["-m helpers.update"],
+    "hub": ["mkdir -p data/hub && cd data/hub", "-m jupyterhub --config", "jupyterhub_config.py"],
+    "test": ["ruff", "pytest", "--nbval"],
+    "lint": ["ruff check", "ruff format --check", "reuse lint", ".ci/actionlint.py", "zizmor"],
+    "unit": ["-m pytest"],
+    "browser": ["pytest tests/browser"],
+    "nbval": ["--nbval", "notebooks"],
+    "notebooks": ["tests/run_notebooks.py", "RENEW_RECORDS=1"],
+    "records": ["RENEW_RECORDS=1", "tests/chapters/test_records.py", "test_prose.py"],
+    "mutants": ["tests/mutants.py"],
+    "screenshots": ["PICTURES=", "/notebooks/images", "pytest tests/browser"],
+    "clinic": ["tests/arithmetic.env", "data/build_clinic.py"],
+    "front": ["PYTHONPATH=", "docs/front.py"],
+    "site": ["PYTHONPATH=", "docs/build.py"],
+    "slides": ["PYTHONPATH=", "docs/slides.py"],
+    "student": ["docs/student.py"],
+    "test-newest": [".ci/system-packages", ".ci/releases.py newest"],
+    "test-lowest": [".ci/system-packages", ".ci/releases.py lowest"],
+    "test-offline": ["tests/offline.py"],
+    "zoo": ["pytest tests/zoo"],
+    "bench": ["tests/benchmarks/run.py"],
+    "classroom": ["PYTHONPATH=", "tests.hub.measure"],
+    "constraints": [
+        "+cpu",
+        "make constraints TORCH=cuda",
+        "--upgrade-strategy eager",
+        "'setuptools<82'",
+        "--editable '.[bench,dev,hub,site,test,zoo]'",
+        "# The versions that CI ran.",
+        "freeze --all --exclude-editable",
+        '; python_version < "3.12"',
+        '/a visdom==0.3.0; python_version >= "3.12"',
+        '/a openTSNE==1.0.4; python_version >= "3.12"',
+        "mv constraints.new constraints.txt",
+    ],
+    "hooks": ["pre-commit install", "nbdime config-git --enable"],
+    "clean": ["rm -rf .venv", ".venv-lowest", "data/outputs", ".ruff_cache"],
+}
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_each_target_does_what_its_line_in_help_says(target):
+    commands = dry_run(target)
+    for phrase in TARGETS[target]:
+        assert phrase in commands
+
+
+def test_help_lists_each_target():
+    printed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert {line.split()[1] for line in printed.splitlines()} == TARGETS.keys() | {"help"}
+
+
 @pytest.mark.parametrize(
-    ("target", "phrases"),
+    ("stamp", "extras", "then"),
     [
-        ("lab", ["jupyterlab", "default_url=/lab/tree/notebooks", "--allow-root", "--ip=0.0.0.0"]),
-        ("browser", ["pytest tests/browser"]),
-        ("notebooks", ["tests/run_notebooks.py", "RENEW_RECORDS=1"]),
-        ("records", ["RENEW_RECORDS=1", "tests/chapters/test_records.py", "test_prose.py"]),
-        ("mutants", ["tests/mutants.py"]),
-        ("screenshots", ["PICTURES=", "/notebooks/images", "pytest tests/browser"]),
-        ("bench", ["tests/benchmarks/run.py"]),
-        ("classroom", ["tests.hub.measure"]),
-        ("update", ["-m helpers.update"]),
-        (
-            "constraints",
-            [
-                "--upgrade-strategy eager",
-                "'setuptools<82'",
-                "--editable '.[bench,dev,hub,site,test,zoo]'",
-                "freeze --all --exclude-editable",
-                '; python_version < "3.12"',
-                '/a visdom==0.3.0; python_version >= "3.12"',
-                '/a openTSNE==1.0.4; python_version >= "3.12"',
-                "mv constraints.new constraints.txt",
-            ],
-        ),
-        ("clean", ["rm -rf .venv"]),
+        ("hub", "hub", "docs/teaching/hub/proxy.py"),
+        ("site", "site", "docs/assets.py"),
+        ("dev", "dev,site,test", "touch"),
+        ("zoo", "test,zoo", "touch"),
     ],
 )
-def test_each_target_does_what_its_line_in_help_says(target, phrases):
-    commands = dry_run(target)
-    for phrase in phrases:
-        assert phrase in commands
+def test_what_a_target_needs_besides_is_added(stamp, extras, then):
+    commands = make(f"/nonexistent/.{stamp}")
+    wanted = [
+        "touch /nonexistent/.lab",
+        f"--constraint constraints.txt --no-build-isolation --editable '.[{extras}]'",
+        then,
+        f"touch /nonexistent/.{stamp}",
+    ]
+    assert all(phrase in commands for phrase in wanted)
+    assert commands.rindex(wanted[1]) < commands.rindex(then)
+
+
+def test_the_package_shows_the_readme():
+    assert project()["project"]["readme"] == "README.md"
+
+
+def test_each_library_of_the_zoo_is_asked_for():
+    text = (ROOT / "tests" / "zoo" / "test_zoo.py").read_text(encoding="utf-8")
+    zoo = project()["project"]["optional-dependencies"]["zoo"]
+    asked = {Requirement(one).name for one in zoo}
+    assert asked == {"segmentation_models_pytorch", "timm", "torch_geometric", "transformers"}
+    assert all(re.search(rf"^(import|from) {name}", text, re.M) for name in asked)
 
 
 def test_setting_up_takes_the_pinned_versions_and_all_that_the_tests_need():
