@@ -289,6 +289,11 @@ def test_the_package_shows_the_readme():
     assert project()["project"]["readme"] == "README.md"
 
 
+def test_a_hub_has_what_its_tests_have():
+    extras = project()["project"]["optional-dependencies"]
+    assert set(extras["hub"]) == {one for one in extras["test"] if one.startswith("jupyterhub")}
+
+
 def test_each_library_of_the_zoo_is_asked_for():
     text = (ROOT / "tests" / "zoo" / "test_zoo.py").read_text(encoding="utf-8")
     zoo = project()["project"]["optional-dependencies"]["zoo"]

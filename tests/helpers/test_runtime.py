@@ -11,8 +11,14 @@ from tests.conftest import ROOT
 def test_they_are_numbers_and_a_policy():
     assert SETTINGS["OMP_WAIT_POLICY"] == "PASSIVE"
     numbers = {name: int(value) for name, value in SETTINGS.items() if name != "OMP_WAIT_POLICY"}
-    assert numbers["GOMP_SPINCOUNT"] > 0
+    assert numbers["GOMP_SPINCOUNT"] == 3000  # measured: tests/benchmarks/README.md
     assert set(numbers) == {"GOMP_SPINCOUNT", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+
+
+def test_the_c_library_takes_the_largest_block_that_it_admits():
+    """More than 32 MiB (DEFAULT_MMAP_THRESHOLD_MAX in its malloc.c) it would refuse, in silence."""
+    assert int(SETTINGS["MALLOC_MMAP_THRESHOLD_"]) == 32 << 20
+    assert int(SETTINGS["MALLOC_TRIM_THRESHOLD_"]) == 256 << 20
 
 
 def test_make_hands_them_on_unless_the_environment_says_otherwise(tmp_path):
