@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -60,8 +61,9 @@ def check_1_2(gone: dict[str, int]) -> str:
         )
     if not said:
         raise NotYet(
-            "Nothing is gone, so nothing was frozen. A module has no requires_grad of its own: "
-            "what does print(frozen.conv1[0].weight.requires_grad) say?"
+            "Nothing but leaves is gone. Either nothing was frozen: what does "
+            "print(frozen.conv1[0].weight.requires_grad) say? Or the image wants a gradient, as x "
+            "does in the chapter's picture, and the way to it is still needed."
         )
     if said.keys() == before.keys() - left.keys():
         raise NotYet(
@@ -133,6 +135,8 @@ def check_1_4(costs: tuple[int, int]) -> str:
         )
     if said == truth[::-1]:
         raise NotYet("Parameters come first.")
+    if said == tuple(np.subtract(cost(ConvNet()), truth)):
+        raise NotYet("That is what is saved. How much is left?")
     if said == cost(ConvNet()):
         raise NotYet("That is the ConvNet as it was. Which layer takes fewer numbers now?")
     if said[1] == 2 * truth[1]:

@@ -123,6 +123,8 @@ def check_3_3(canvas: hl.Canvas, answers) -> str:
         raise NotYet(
             "Sum the matrix along one axis for the answers, along the other for the truth."
         )
+    if np.diff([place for place, _ in bars]).min() < 1e-6:
+        raise NotYet("Two bars stand at one place, and one hides the other. Move a row aside.")
     labels = [text.get_text() for text in axes.get_legend().texts] if axes.get_legend() else []
     if len(labels) != 2:
         raise NotYet("The bars are right. Which is which? Give each a label, and show a legend.")

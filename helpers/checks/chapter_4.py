@@ -80,6 +80,8 @@ def check_4_3(window: str, vis, truth: Tensor, answers: Tensor) -> str:
     if trace["type"] != "heatmap":
         raise NotYet(f"The window is there, and draws a {trace['type']}; a heatmap is asked for.")
     shown = np.array(trace["z"], dtype=float)
+    if np.isnan(shown.diagonal()).all():
+        np.fill_diagonal(shown, 0)  # left out in another way
     counts = confusion_matrix(truth, answers, labels=range(len(shown)))
     mistakes = counts * (1 - np.eye(len(counts), dtype=int))
     if np.array_equal(shown, counts):

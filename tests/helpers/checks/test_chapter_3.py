@@ -49,8 +49,8 @@ BARS = ("answers", COUNTS.sum(0)), ("true images", COUNTS.sum(1))
 class Drawing(hl.Canvas):
     """Draws rows of bars, with whatever names they are given."""
 
-    def draw_answers(self, bars, legend=True, label="class"):
-        for place, (name, heights) in zip((-0.2, 0.2), bars, strict=False):
+    def draw_answers(self, bars, legend=True, label="class", apart=0.4):
+        for place, (name, heights) in zip((0, apart), bars, strict=False):
             self.ax.bar(np.arange(3) + place, heights, width=0.4, label=name)
         self.ax.set(xlabel=label, ylabel="test images")
         if legend:
@@ -105,6 +105,7 @@ CASES = [
             "answered right": drawn((("answers", COUNTS.diagonal()), BARS[1])),
             "These are shares": drawn([(name, rows / 25) for name, rows in BARS]),
             "along the other": drawn((("answers", [9, 9, 9]), BARS[1])),
+            "hides the other": drawn(BARS, apart=0),
             "Which is which": drawn(BARS, legend=False),
             "wrong bars": drawn((("answers", BARS[1][1]), ("true images", BARS[0][1]))),
             "Name the axes": drawn(BARS, label=""),

@@ -41,6 +41,7 @@ DRAWN = Windows(
     gallery=GALLERY,
     exercises={
         "good": heatmap(MISTAKES),
+        "holes": heatmap(MISTAKES.double().fill_diagonal_(torch.nan)),
         "turned": heatmap(MISTAKES.T),
         "whole": heatmap(COUNTS),
         "shares": heatmap(MISTAKES / 9),
@@ -115,6 +116,7 @@ CASES = [
             "Which row is which digit": "bare",
         },
         (DRAWN, TRUTH, ANSWERS),
+        also_right=["holes"],
     ),
     Case(
         check_4_4,
