@@ -52,6 +52,7 @@ def check_1_2(gone: dict[str, int]) -> str:
     left = operations(frozen)
     said = {name: int(number) for name, number in dict(gone).items() if number}
     said.pop("AccumulateGrad", None)
+    said = {n if n in before else f"{n}Backward0": number for n, number in said.items()}
     truth = dict(before - left)
     truth.pop("AccumulateGrad")
     if said == truth:
@@ -144,7 +145,10 @@ def check_1_4(costs: tuple[int, int]) -> str:
     if said == (weights, truth[1]):
         raise NotYet("The multiply-adds are right. A layer has more parameters than its weights.")
     if said[0] == truth[0]:
-        raise NotYet("The parameters are right. fc.0 has a smaller weight now, for each output.")
+        raise NotYet(
+            "The parameters are right. Multiply-adds are those of the layers with weights, for one "
+            "image; fc.0 has a smaller weight now, for each output."
+        )
     raise NotYet("Write down fc.0's new weight, inputs x outputs, and go through the table again.")
 
 
@@ -189,4 +193,4 @@ def check_1_5(stages: nn.Module) -> str:
             f"It sees {sees} pixels, but has {parameters:,} parameters, and {limit:,} are "
             "allowed. Can a kernel reach further without more weights?"
         )
-    return f"A unit sees {sees} pixels in a row now, half of the digit, for the same price."
+    return f"A unit sees {sees} of the 28 pixels in a row now, for the same price."
