@@ -133,7 +133,9 @@ def test_an_exercise_is_a_task_a_hint_a_cell_a_check_and_a_folded_solution(path)
         call = rf"check_{chapter}_{number}\({name}(, .+)?\)"
         assert re.fullmatch(call, check.source)
         assert "solution" in tags(solution)
-        assert solution.source.splitlines()[-1] == check.source, "the same check"
+        first, *_, last = solution.source.splitlines()
+        assert first == "# A solution", "JupyterLab shows the first line of a folded cell"
+        assert last == check.source, "the same check"
         assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
     solutions = [cell for cell in notebook.cells if "solution" in tags(cell)]
     assert solutions == [solution for *_, solution in found]
