@@ -4,6 +4,7 @@ import copy
 from collections import Counter
 from itertools import accumulate
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
@@ -51,6 +52,7 @@ def check_1_2(gone: dict[str, int]) -> str:
     left = operations(frozen)
     said = {name: int(number) for name, number in dict(gone).items() if number}
     said.pop("AccumulateGrad", None)
+    said = {n if n in before else f"{n}Backward0": number for n, number in said.items()}
     truth = dict(before - left)
     truth.pop("AccumulateGrad")
     if said == truth:
@@ -60,8 +62,9 @@ def check_1_2(gone: dict[str, int]) -> str:
         )
     if not said:
         raise NotYet(
-            "Nothing is gone, so nothing was frozen. A module has no requires_grad of its own: "
-            "what does print(frozen.conv1[0].weight.requires_grad) say?"
+            "Nothing but leaves is gone. Either nothing was frozen: what does "
+            "print(frozen.conv1[0].weight.requires_grad) say? Or the image wants a gradient, as x "
+            "does in the chapter's picture, and the way to it is still needed."
         )
     if said.keys() == before.keys() - left.keys():
         raise NotYet(
@@ -133,6 +136,8 @@ def check_1_4(costs: tuple[int, int]) -> str:
         )
     if said == truth[::-1]:
         raise NotYet("Parameters come first.")
+    if said == tuple(np.subtract(cost(ConvNet()), truth)):
+        raise NotYet("That is what is saved. How much is left?")
     if said == cost(ConvNet()):
         raise NotYet("That is the ConvNet as it was. Which layer takes fewer numbers now?")
     if said[1] == 2 * truth[1]:
@@ -140,7 +145,10 @@ def check_1_4(costs: tuple[int, int]) -> str:
     if said == (weights, truth[1]):
         raise NotYet("The multiply-adds are right. A layer has more parameters than its weights.")
     if said[0] == truth[0]:
-        raise NotYet("The parameters are right. fc.0 has a smaller weight now, for each output.")
+        raise NotYet(
+            "The parameters are right. Multiply-adds are those of the layers with weights, for one "
+            "image; fc.0 has a smaller weight now, for each output."
+        )
     raise NotYet("Write down fc.0's new weight, inputs x outputs, and go through the table again.")
 
 
@@ -185,4 +193,4 @@ def check_1_5(stages: nn.Module) -> str:
             f"It sees {sees} pixels, but has {parameters:,} parameters, and {limit:,} are "
             "allowed. Can a kernel reach further without more weights?"
         )
-    return f"A unit sees {sees} pixels in a row now, half of the digit, for the same price."
+    return f"A unit sees {sees} of the 28 pixels in a row now, for the same price."

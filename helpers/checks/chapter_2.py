@@ -28,6 +28,7 @@ def check_2_1(strength: dict[str, float], images: Tensor, labels: Tensor, seed: 
     ways = {
         "right": {name: g.norm().item() / g.numel() ** 0.5 for name, g in gradients.items()},
         "norm": {name: g.norm().item() for name, g in gradients.items()},
+        "square": {name: g.square().mean().item() for name, g in gradients.items()},
         "mean": {name: g.mean().item() for name, g in gradients.items()},
         "size": {name: g.abs().mean().item() for name, g in gradients.items()},
         "weight": {n: p.norm().item() / p.numel() ** 0.5 for n, p in model.named_parameters()},
@@ -42,7 +43,7 @@ def check_2_1(strength: dict[str, float], images: Tensor, labels: Tensor, seed: 
             [said[name] for name in gradients],
             [times * ways[way][name] for name in gradients],
             rtol=0.03,
-            atol=1e-9,
+            atol=1e-12,
         )
 
     if same("right"):
@@ -54,6 +55,8 @@ def check_2_1(strength: dict[str, float], images: Tensor, labels: Tensor, seed: 
             "These are norms, which grow with the number of weights: a large layer looks strong "
             "because it is large."
         )
+    if same("square"):
+        raise NotYet("These are means of squares. The root, which comes last, is missing.")
     if same("mean") or same("size"):
         raise NotYet("That is a mean, but not of squares. Square, then the mean, then the root.")
     if same("weight"):
@@ -70,19 +73,20 @@ def check_2_1(strength: dict[str, float], images: Tensor, labels: Tensor, seed: 
 
 
 @check("the accuracy, a share")
-def check_2_2(result: float) -> str:
-    """Whether this is what 40 steps with a learning rate of 1 come to."""
-    value = float(result)
+def check_2_2(result: float, data: ImageData) -> str:
+    """Whether a network with one answer to every test image is right as often as this."""
+    value, labels = float(result), data.test.tensors[1]
     if not np.isfinite(value) or 2 < value < 2.5:
         raise NotYet("That is a loss. How many of the test images does it answer right?")
     if value > 1:
         raise NotYet("Write it as a share: 0.5 for every second image.")
-    if value > 0.2:
+    shares = labels.bincount() / len(labels)  # of each class
+    if value > shares.max() + 0.005:
         raise NotYet(
             "This network has learned something. Was the rate 1, and not the chapter's "
             "learning_rate or ten times that?"
         )
-    if value < 0.02:
+    if value < shares.min() - 0.005:
         raise NotYet("Even a network with one answer to everything is right now and then.")
     return (
         "The first steps threw the weights so far that the ReLUs answer 0 to every image; no "
@@ -90,22 +94,8 @@ def check_2_2(result: float) -> str:
     )
 
 
-@check("a dictionary {seed: accuracy} with three seeds")
-def check_2_3(
-    scores: dict[int, float], data: ImageData, batch_size: int, learning_rate: float
-) -> str:
-    """Whether these are the accuracies after 40 steps; one of them is trained for again."""
-    said = {int(seed): float(right) for seed, right in dict(scores).items()}
-    if len(said) < 3:
-        raise NotYet(f"{len(said)} is too few to see how far they scatter: three seeds.")
-    if max(said.values()) > 1:
-        raise NotYet("Write them as shares: 0.5 for every second image.")
-    if len(set(said.values())) == 1:
-        raise NotYet(
-            "All are the same to the last image, so the seed had no effect: short_run reads the "
-            "chapter's own name seed, wherever yours is kept."
-        )
-    seed = min(said)
+def after_forty_steps(seed: int, data: ImageData, batch_size: int, learning_rate: float) -> float:
+    """The accuracy of a new network after 40 steps, as the chapter's ``short_run`` takes them."""
     torch.manual_seed(seed)
     model = ConvNet().to(memory_format=torch.channels_last)
     adam = torch.optim.Adam(model.parameters(), lr=learning_rate, fused=True)
@@ -116,12 +106,31 @@ def check_2_3(
         adam.zero_grad()
         loss.backward()
         adam.step()
-    truth = accuracy(model, data.test)
-    if abs(said[seed] - truth) > 0.03:
+    return accuracy(model, data.test)
+
+
+@check("a dictionary {seed: accuracy} with three seeds")
+def check_2_3(
+    scores: dict[int, float], data: ImageData, batch_size: int, learning_rate: float
+) -> str:
+    """Whether these are the accuracies after 40 steps; each is trained for again."""
+    said = {int(seed): float(right) for seed, right in dict(scores).items()}
+    if len(said) < 3:
+        raise NotYet(f"{len(said)} is too few to see how far they scatter: three seeds.")
+    if max(said.values()) > 1:
+        raise NotYet("Write them as shares: 0.5 for every second image.")
+    if len(set(said.values())) == 1:
         raise NotYet(
-            f"With seed {seed} it comes to {truth:.2f} here, and to {said[seed]:.2f} with you. "
-            "The same rate, the same 40 steps, and a new network for each seed?"
+            "All are the same to the last image, so the seed had no effect: short_run reads the "
+            "chapter's own name seed, wherever yours is kept."
         )
+    for seed in sorted(said):
+        truth = after_forty_steps(seed, data, batch_size, learning_rate)
+        if abs(said[seed] - truth) > 0.03:  # what another kind of device may round to
+            raise NotYet(
+                f"With seed {seed} it comes to {truth:.2f} here, and to {said[seed]:.2f} with you. "
+                "The same rate, the same 40 steps, and a new network for each seed?"
+            )
     spread = max(said.values()) - min(said.values())
     return (
         f"From the worst to the best it is {100 * spread:.0f} points: a difference between two "

@@ -159,7 +159,7 @@ def check_5_5(cure: Callable[[Recipe], object], seed: int) -> str:
     if any(id(p) not in held for p in recipe.model.parameters()):
         raise NotYet(
             "Now the gradients are there, and the optimizer holds another network: that is the "
-            "next patient's illness. Mend the model that is there."
+            "illness of another patient. Mend the model that is there."
         )
     changed = [name for name, value in before.items() if getattr(recipe, name) != value]
     shapes = [[p.shape for p in one.model.parameters()] for one in (recipe, healthy)]

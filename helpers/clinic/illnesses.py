@@ -461,7 +461,7 @@ def evaluated_in_training_mode(recipe: Recipe) -> None:
     name="test images prepared otherwise",
     first_sight=GAP,
     picture="batch",
-    shows="test images that don't look like the training images: dark on light",
+    shows="test images that don't look like the training images: light on dark",
     signs=("perfect in training", "test images differ"),
     cure="Prepare both with one and the same function.",
     cured="pass  # the test images stay like the training images",

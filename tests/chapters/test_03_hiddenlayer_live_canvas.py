@@ -87,7 +87,7 @@ def test_the_canvas_was_redrawn_once_for_each_log_entry(run, folder, logged_step
 
 
 def test_one_picture_is_left_in_each_cell_that_draws(run):
-    drawing = [cell for cell in code_cells(run) if "with canvas:" in cell.source]
+    drawing = [c for c in code_cells(run) if re.search("with (canvas|bars):", c.source)]
     assert len(drawing) == 11
     for cell in drawing:
         (picture,) = pictures_of(cell)

@@ -133,7 +133,9 @@ def test_an_exercise_is_a_task_a_hint_a_cell_a_check_and_a_folded_solution(path)
         call = rf"check_{chapter}_{number}\({name}(, .+)?\)"
         assert re.fullmatch(call, check.source)
         assert "solution" in tags(solution)
-        assert solution.source.splitlines()[-1] == check.source, "the same check"
+        first, *_, last = solution.source.splitlines()
+        assert first == "# A solution", "JupyterLab shows the first line of a folded cell"
+        assert last == check.source, "the same check"
         assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
     solutions = [cell for cell in notebook.cells if "solution" in tags(cell)]
     assert solutions == [solution for *_, solution in found]
@@ -164,6 +166,31 @@ def test_no_cell_needs_a_solution(path):
             assert not (names(cell, ast.Load) & solved - names(cell, ast.Store) - known(cells)), (
                 cell.source
             )
+
+
+@chapters
+def test_an_answer_has_a_name_of_its_own(path):
+    """Three dots under a name that the chapter uses would break its cells when they run again."""
+    cells = [cell for cell in read(path).cells if cell.cell_type == "code"]
+    chapter = [cell for cell in cells if not {"exercise", "solution"} & set(tags(cell))]
+    for cell in cells:
+        if "exercise" in tags(cell):
+            assert not names(cell, ast.Store) & set().union(*map(assigned, chapter)), cell.source
+
+
+def assigned(cell):
+    """The names that a cell itself assigns, outside of its functions and comprehensions."""
+    found, ahead = set(), [*ast.parse(cell.source).body]
+    inner = (ast.FunctionDef, ast.ClassDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp)
+    while ahead:
+        node = ahead.pop()
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        if not isinstance(node, (*inner, ast.GeneratorExp)):
+            ahead += ast.iter_child_nodes(node)
+    return found
 
 
 def known(cells):

@@ -178,7 +178,8 @@ def cells(run) -> str:
                 sent = {key: window[key] for key in ("data", "layout") if key in window}
                 said += [f"window {win} of {env}", *tree("", sent)]
         if said:
-            lines += ["", f"## {cell.source.strip().splitlines()[0]}", *said]
+            source = cell.source.removeprefix("# A solution\n").strip()
+            lines += ["", f"## {source.splitlines()[0]}", *said]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""The checks of chapter 2. The runs are made up, but for one of forty steps."""
+"""The checks of chapter 2. The runs are made up, but for those of forty steps."""
 
 import pytest
 import torch
@@ -30,7 +30,14 @@ def rms(gradient, _=None):
 
 
 SMALL = DATA._replace(test=TensorDataset(*DATA.test[:200]))
-FORTY = {1: 0.42, 2: 0.5, 5: 0.44}
+
+
+def forty(rate, seed):
+    """What 40 steps come to on the first 200 test images, by a loop of the tests' own."""
+    model = plain.train(rate, seed, 40, batch_size=32).model
+    return (model(SMALL.test.tensors[0]).argmax(1) == SMALL.test.tensors[1]).double().mean().item()
+
+
 LOGITS = nn.functional.one_hot(torch.tensor([4, 4, 4, 9, 3, 5, 8, 0]), 10).float()
 TRUTH = torch.tensor([9, 9, 9, 4, 8, 8, 8, 0])
 """A 9 is taken for a 4 three times; of the 8s two are wrong, each in its own way."""
@@ -51,6 +58,7 @@ CASES = [
         strength(rms),
         {
             "These are norms": strength(lambda g, p: g.norm()),
+            "which comes last": strength(lambda g, p: g.square().mean()),
             "not of squares": strength(lambda g, p: g.mean()),
             "own sizes": strength(lambda g, p: rms(p.detach())),
             "more than once": strength(rms, backward=2),
@@ -62,14 +70,14 @@ CASES = [
     ),
     Case(
         check_2_2,
-        0.107,
+        None,
         {
             "That is a loss": 2.31,
             "as a share": 10.7,
-            "has learned something": 0.81,
-            "now and then": 0.0,
+            "has learned something": 0.18,
+            "now and then": 0.04,
         },
-        also_right=[torch.tensor(0.1)],
+        (SMALL,),
     ),
     Case(
         check_2_3,
@@ -78,9 +86,8 @@ CASES = [
             "too few": {1: 0.5},
             "as shares": {1: 42, 2: 50, 5: 44},
             "had no effect": {1: 0.42, 2: 0.42, 5: 0.42},
-            "with you": {1: 0.9, 2: 0.91, 5: 0.92},
         },
-        (SMALL, 128, 3e-4),
+        (SMALL, 32, 3e-4),
     ),
     Case(
         check_2_4,
@@ -113,10 +120,13 @@ CASES = [
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_right_untouched_and_mistaken(case, run_dir):
-    if case.check is check_2_3:  # what it comes to, by a loop of the tests' own
-        model = plain.train(3e-4, 1, 40).model
-        right = (model(SMALL.test.tensors[0]).argmax(1) == SMALL.test.tensors[1]).double().mean()
-        case.right = {1: right.item(), 2: 0.5, 5: 0.44}
+    if case.check is check_2_2:
+        case.right = forty(1.0, 1)
+        case.also_right = [torch.tensor(forty(1.0, seed)) for seed in (2, 5)]
+    if case.check is check_2_3:
+        case.right = {seed: forty(3e-4, seed) for seed in (1, 2, 5)}
+        for seed in case.right:  # whichever of them is wrong
+            case.mistakes[f"With seed {seed}"] = case.right | {seed: case.right[seed] + 0.05}
     if case.check is check_2_4:
         case.more = (run_dir,)
     case.holds()

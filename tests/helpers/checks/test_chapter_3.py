@@ -37,7 +37,7 @@ with torch.no_grad():
     MODEL.fc[0].bias[:40] = -10
     MODEL.fc[2].bias[:9] = -10
 IMAGES = torch.rand(300, 1, 28, 28)
-TRUTH = [int((layer == 0).sum()) for layer in reached(MODEL, IMAGES)]
+TRUTH = [int((layer <= 0).sum()) for layer in reached(MODEL, IMAGES)]
 
 COUNTS = np.array([[5, 3, 0], [0, 8, 2], [1, 0, 6]])
 ANSWERS = hl.History()
@@ -49,8 +49,8 @@ BARS = ("answers", COUNTS.sum(0)), ("true images", COUNTS.sum(1))
 class Drawing(hl.Canvas):
     """Draws rows of bars, with whatever names they are given."""
 
-    def draw_answers(self, bars, legend=True, label="class"):
-        for place, (name, heights) in zip((-0.2, 0.2), bars, strict=False):
+    def draw_answers(self, bars, legend=True, label="class", apart=0.4):
+        for place, (name, heights) in zip((0, apart), bars, strict=False):
             self.ax.bar(np.arange(3) + place, heights, width=0.4, label=name)
         self.ax.set(xlabel=label, ylabel="test images")
         if legend:
@@ -89,11 +89,11 @@ CASES = [
             "fire for some image": (128 - TRUTH[0], 64 - TRUTH[1]),
             "other way round": TRUTH[::-1],
             "ReLUs behind": (0, 0),
-            "one batch": (TRUTH[0] + 30, TRUTH[1] + 12),
+            "one batch": (TRUTH[0] + 1, TRUTH[1]),
             "over all batches": (TRUTH[0] - 20, TRUTH[1]),
         },
         (MODEL, TensorDataset(IMAGES, torch.zeros(300))),
-        also_right=[[TRUTH[0] + 1, TRUTH[1] - 1]],
+        also_right=[torch.tensor(TRUTH)],
     ),
     Case(
         check_3_3,
@@ -105,6 +105,7 @@ CASES = [
             "answered right": drawn((("answers", COUNTS.diagonal()), BARS[1])),
             "These are shares": drawn([(name, rows / 25) for name, rows in BARS]),
             "along the other": drawn((("answers", [9, 9, 9]), BARS[1])),
+            "hides the other": drawn(BARS, apart=0),
             "Which is which": drawn(BARS, legend=False),
             "wrong bars": drawn((("answers", BARS[1][1]), ("true images", BARS[0][1]))),
             "Name the axes": drawn(BARS, label=""),

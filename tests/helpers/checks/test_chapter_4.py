@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 from helpers.checks.chapter_4 import check_4_1, check_4_2, check_4_3, check_4_4, check_4_5
+from helpers.visdom import ServerError
 from tests.helpers.checks.case import Case, said
 
 
@@ -19,9 +20,9 @@ class Windows:
 
     def get_window_data(self, win=None, env="main"):
         windows = self.environments.get(env, {})
-        return (
-            json.dumps(windows if win is None else windows[win]) if win in {None, *windows} else ""
-        )
+        if win not in {None, *windows}:
+            raise ServerError("Visdom refuses 'win_data'")
+        return json.dumps(windows if win is None else windows[win])
 
 
 def heatmap(counts, labels=True):
@@ -41,12 +42,14 @@ DRAWN = Windows(
     gallery=GALLERY,
     exercises={
         "good": heatmap(MISTAKES),
+        "holes": heatmap(MISTAKES.double().fill_diagonal_(torch.nan)),
         "turned": heatmap(MISTAKES.T),
         "whole": heatmap(COUNTS),
         "shares": heatmap(MISTAKES / 9),
         "bare": heatmap(MISTAKES, labels=False),
         "other": heatmap([[1, 1, 1], [1, 1, 1], [0, 1, 7]]),
-        "bars": {"content": {"data": [{"type": "bar", "z": []}]}},
+        "bars": {"type": "plot", "content": {"data": [{"type": "bar", "z": []}]}},
+        "picture": {"type": "image", "content": {"src": ""}},
     },
 )
 
@@ -72,6 +75,11 @@ def any_field(event):
         stop["asked"] = True
 
 
+def from_one(event):
+    if event["event_type"] == "PropertyUpdate" and event["propertyId"] == 2:
+        stop["asked"] = True
+
+
 def anything_but_the_number(event):
     if event.get("propertyId") != 0:
         stop["asked"] = True
@@ -89,7 +97,10 @@ CASES = [
             "nothing else": {name: 2.5 * size for name, size in SIZES.items()},
         },
         (DRAWN,),
-        also_right=[{name: size / 1.024 for name, size in SIZES.items()}],
+        also_right=[
+            {name: size / 1.024 for name, size in SIZES.items()},
+            {name: round(size) for name, size in SIZES.items()},
+        ],
     ),
     Case(
         check_4_2,
@@ -107,7 +118,8 @@ CASES = [
         "good",
         {
             "has no window": "nowhere",
-            "draws a bar": "bars",
+            "type bar": "bars",
+            "type image": "picture",
             "diagonal is still there": "whole",
             "wrong way round": "turned",
             "These are shares": "shares",
@@ -115,6 +127,7 @@ CASES = [
             "Which row is which digit": "bare",
         },
         (DRAWN, TRUTH, ANSWERS),
+        also_right=["holes"],
     ),
     Case(
         check_4_4,
@@ -136,6 +149,7 @@ CASES = [
             "the function's own": of_its_own,
             "typed a number": any_field,
             "pressed a key": anything_but_the_number,
+            "has the number 0": from_one,
             "KeyError": lambda event: event["propertyId"] + event["nothing"],
         },
         (stop,),
