@@ -8,9 +8,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.update import UpdateError, update
+from helpers.update import UpdateError, mend, update
 from tests.conftest import ROOT
-from tests.git import commit, git
+from tests.git import commit, git, three_that_git_cant_join
 
 ONE, TWO = "notebooks/01_one.ipynb", "notebooks/02_two.ipynb"
 
@@ -203,23 +203,45 @@ def test_into_a_chapter_that_has_another_name_the_changes_go_along(teacher, read
     assert cells(reader, "notebooks/01_first.ipynb")["mine"].source == "'a cell of mine'"
 
 
-def test_a_merge_that_cant_be_opened_is_said_and_the_remedy_brings_the_readers(teacher, reader):
-    """Joined line by line, two notebooks can become none: here a text gets a program's output."""
-    output = new_output("stream", text="c")
-    first = [new_code_cell("b0", id="b0", execution_count=1, outputs=[output])]
-    first.append(new_markdown_cell("b1", id="b1"))
-    nbformat.write(new_notebook(cells=first), teacher / ONE)
+def test_what_cant_be_joined_stays_the_readers_and_the_new_one_is_beside_it(teacher, reader):
+    first, readers, next_one = three_that_git_cant_join()
+    nbformat.write(first, teacher / ONE)
     publish(teacher)
     update(reader)
-    nbformat.write(new_notebook(cells=first[1:]), reader / ONE)
-    mine = (reader / ONE).read_bytes()
-    first[0].source = "b0 t"
-    nbformat.write(new_notebook(cells=[first[0], new_code_cell("t2", id="t2")]), teacher / ONE)
+    nbformat.write(readers, reader / ONE)
+    nbformat.write(next_one, teacher / ONE)
     publish(teacher)
+    mine = (reader / ONE).read_bytes()
     said = update(reader)
-    assert "can't be opened" in said[-1]
-    subprocess.run(said[-1].rpartition(": ")[2].split(), cwd=reader, check=True)
+    edition = git(teacher, "rev-parse", "--short", "HEAD").strip()
+    beside = f"01_one_new_{edition}.ipynb"
+    assert said[1:] == [
+        f"With changes of yours: {ONE}",
+        f"{ONE} can't be joined with the new one, which is beside it: {beside}",
+    ]
     assert (reader / ONE).read_bytes() == mine
+    assert (reader / "notebooks" / beside).read_bytes() == (teacher / ONE).read_bytes()
+    # The next edition comes as ever, and what was put there stays.
+    edit(reader, f"notebooks/{beside}", add_a_cell)
+    edit(teacher, TWO, newer)
+    publish(teacher)
+    assert update(reader)[1:] == [f"With changes of yours: {ONE}"]
+    assert (reader / ONE).read_bytes() == mine
+    assert (reader / TWO).read_bytes() == (teacher / TWO).read_bytes()
+    assert "mine" in cells(reader, f"notebooks/{beside}")
+
+
+def test_what_the_reader_spoils_is_not_touched(teacher, reader):
+    """After two editions were joined well."""
+    edit(reader, ONE, add_a_cell)
+    edit(teacher, ONE, newer)
+    publish(teacher)
+    update(reader)
+    (reader / ONE).write_text("not a notebook")
+    assert mend(reader) == []
+    assert update(reader)[1:] == [f"With changes of yours: {ONE}"]
+    assert (reader / ONE).read_text() == "not a notebook"
+    assert len(list((reader / "notebooks").iterdir())) == 2
 
 
 # ---- when there is nothing to update from ----

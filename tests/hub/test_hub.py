@@ -14,7 +14,7 @@ import pytest
 import websocket
 
 from tests.conftest import ROOT
-from tests.git import commit
+from tests.git import commit, three_that_git_cant_join
 from tests.hub.conftest import CULLER
 from tests.hub.student import PATIENCE, Student
 
@@ -191,7 +191,7 @@ def of(own: Work) -> tuple[str, int]:
 
 
 def test_the_newest_edition_comes_with_the_next_visit(hub, work):
-    """What a student changed is theirs; tests/test_update.py has the cases one by one."""
+    """What a student changed is theirs; tests/helpers/test_update.py has the cases one by one."""
     alice = work["alice"].student
     first, second = sorted((hub.course / "notebooks").glob("*.ipynb"))[:2]
     changed = alice.contents(f"seeing-pytorch/notebooks/{first.name}")
@@ -206,6 +206,26 @@ def test_the_newest_edition_comes_with_the_next_visit(hub, work):
     here = [alice.contents(f"seeing-pytorch/notebooks/{path.name}") for path in (first, second)]
     assert all(n["cells"][0]["source"].endswith("The second edition.") for n in here)
     assert here[0]["cells"][-1]["source"] == "'a cell of mine'"
+
+
+def test_what_cant_be_joined_is_the_students_with_the_new_one_beside_it(hub, work):
+    """Git's hook in the configuration looks at it, with what tests/helpers/test_update.py tests."""
+    alice = work["alice"].student
+    first, hers, next_one = three_that_git_cant_join()
+    folder = "seeing-pytorch/notebooks"
+    nbformat.write(first, hub.course / "notebooks" / "07_joined.ipynb")
+    commit(hub.course, "A chapter more")
+    alice.pull("/user/alice/")
+    alice.save(f"{folder}/07_joined.ipynb", hers)
+    nbformat.write(next_one, hub.course / "notebooks" / "07_joined.ipynb")
+    commit(hub.course, "Another edition of it")
+    alice.pull("/user/alice/")
+    names = [file["name"] for file in alice.contents(folder) if file["name"].startswith("07_")]
+    own, new = sorted(names, key=len)
+    assert re.fullmatch("07_joined_new_[0-9a-f]{7,}.ipynb", new)
+    for name, expected in ((own, hers), (new, next_one)):
+        cells = alice.contents(f"{folder}/{name}")["cells"]
+        assert [cell["id"] for cell in cells] == [cell.id for cell in expected.cells]
 
 
 def test_a_server_that_nobody_uses_ends_with_all_of_its_processes(hub, work):
