@@ -1,6 +1,7 @@
 """The next edition, over what a reader did: a teacher's copy, a published one, a reader's clone."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from helpers.update import UpdateError, mend, update
 from tests.conftest import ROOT
 from tests.git import commit, git, three_that_git_cant_join
+from tests.made import MAKE, add_make, set_up_already
 
 ONE, TWO = "notebooks/01_one.ipynb", "notebooks/02_two.ipynb"
 
@@ -302,3 +304,36 @@ def test_the_command_says_it_in_a_sentence(teacher, tmp_path):
     result = subprocess.run(command, **options)
     assert result.returncode == 1
     assert "Is there a network" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_make_update_keeps_what_the_reader_did(teacher, tmp_path):
+    """The target, typed: a changed cell, a new one and new outputs, under a newer edition."""
+    add_make(teacher)
+    for name in ("__init__.py", "update.py"):
+        shutil.copy(ROOT / "helpers" / name, teacher / "helpers")
+    (teacher / ".gitignore").write_text(".venv/\n__pycache__/\n")
+    publish(teacher)
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "published"), "reader")
+    reader = tmp_path / "reader"
+    set_up_already(reader, ".lab")
+    for change in (run, change_a_cell, add_a_cell):
+        edit(reader, ONE, change)
+    expected = cells(reader, ONE)
+    for name in (ONE, TWO):
+        edit(teacher, name, newer)
+    publish(teacher)
+    command = [*MAKE, "update"]
+    typed = subprocess.run(command, cwd=reader, capture_output=True, text=True)
+    assert typed.returncode == 0, typed.stderr
+    assert typed.stdout.splitlines()[1:] == [f"With changes of yours: {ONE}"]
+    now = cells(reader, ONE)
+    assert now.pop("ending").source == "A new ending."
+    assert now.pop("title").source.endswith("And one of the second edition.")
+    expected.pop("title")
+    assert now == expected
+    assert (reader / TWO).read_bytes() == (teacher / TWO).read_bytes()
+    # And without a network it is one sentence, and make's own line.
+    (tmp_path / "published").rename(tmp_path / "gone")
+    typed = subprocess.run(command, cwd=reader, capture_output=True, text=True)
+    assert typed.returncode == 2
+    assert len(typed.stderr.splitlines()) == 2 and "Is there a network" in typed.stderr
