@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import nbformat
@@ -52,11 +53,11 @@ def page_port(path: str) -> int:
 
 @pytest.fixture(scope="module")
 def work(hub):
-    """Alice and Bob, {name: Work}, whose servers start at the same time."""
+    """Alice and Bob, {name: Work}, who come at the same time."""
     students = [hub.student(name) for name in ("alice", "bob")]
-    for student in students:
-        assert student.log_in(PASSWORD).ok
-    return {student.name: Work(student) for student in students}
+    with ThreadPoolExecutor() as pool:
+        assert all(reply.ok for reply in pool.map(lambda one: one.log_in(PASSWORD), students))
+        return {own.student.name: own for own in pool.map(Work, students)}
 
 
 def test_only_who_is_listed_and_knows_the_password_comes_in(hub, work):
