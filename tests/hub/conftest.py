@@ -92,12 +92,6 @@ class Hub:
         self._process.terminate()
         self._process.wait(PATIENCE)
 
-    def leave_nothing_at_the_end(self) -> None:
-        """From the next start on: as a trial has it, when the configuration is left as it is."""
-        settings = self.folder / "config.py"
-        kept = [line for line in settings.read_text().splitlines() if "cleanup" not in line]
-        settings.write_text("\n".join(kept))
-
     def log(self) -> str:
         return (self.folder / "hub.log").read_text()
 
