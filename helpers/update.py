@@ -8,10 +8,16 @@ nbgitpuller does it, here as on a hub. What the reader changed, added or ran sta
 - A file that only one side changed is as that side has it.
 - A chapter that both changed has the changes of both; where they changed the same lines, the
   reader's stay.
+- A chapter that can't be joined so that it opens stays as the reader has it; the new one is put
+  beside it, with its edition in its name.
 - A file of the reader's whose name a new one takes gets the time in its name.
 - A file that the reader deleted, or renamed, is there again, as published.
 
 The reader's state from before is kept as a commit: ``git show HEAD^1:notebooks/...``.
+
+    python -m helpers.update mend
+
+is what a hub asks after nbgitpuller has joined the two there: only what can't be opened is parted.
 """
 
 import os
@@ -64,29 +70,50 @@ def update(course: Path = COURSE) -> list[str]:
     finally:
         os.chdir(there)
     edition = _git(course, *newest)
+    mended = mend(course)
+    changed = _git(course, "diff", "--name-only", f"origin/{branch}").splitlines()
     return [
         *(line for line in said if line.startswith("Renamed")),
         f"This is the newest edition {'already' if edition == before else 'now'}, {edition}",
-        *_what_is_yours(course, branch),
+        *(f"With changes of yours: {name}" for name in changed),
+        *mended,
     ]
 
 
-def _what_is_yours(course: Path, branch: str) -> list[str]:
-    """Which chapters hold changes of the reader's; and whether each can still be opened."""
+def mend(course: Path) -> list[str]:
+    """After a merge, part again what it joined to notebooks that can't be opened.
+
+    The reader's own comes back whole, and the published one is put beside it. What to tell, line by
+    line. What was changed since stays as it is.
+    """
+    if not _git(course, "rev-parse", "--quiet", "--verify", "HEAD^2", expected=(0, 1)):
+        return []  # nothing was joined
+    edition = _git(course, "rev-parse", "--short", "HEAD^2")
+    # Those that are neither the reader's nor the published one.
+    joined = _git(course, "diff-tree", "-c", "-r", "--no-commit-id", "--name-only", "HEAD")
+    lines = []
+    for name in filter(lambda name: name.endswith(".ipynb"), joined.splitlines()):
+        path = course / name
+        known = _git(course, "ls-tree", "--name-only", "HEAD^1", name)
+        if _opens(path) or not known or _git(course, "diff", "--name-only", "HEAD", "--", name):
+            continue
+        beside = path.with_name(f"{path.stem}_new_{edition}.ipynb")
+        _git(course, "checkout", "HEAD^2", "--", name)
+        path.replace(beside)
+        _git(course, "checkout", "HEAD^1", "--", name)
+        lines.append(f"{name} can't be joined with the new one, which is beside it: {beside.name}")
+    return lines
+
+
+def _opens(path: Path) -> bool:
+    """Whether a file is a notebook that JupyterLab opens."""
     import nbformat
 
-    lines = []
-    for name in _git(course, "diff", "--name-only", f"origin/{branch}").splitlines():
-        lines.append(f"With changes of yours: {name}")
-        if name.endswith(".ipynb"):
-            try:
-                nbformat.validate(nbformat.read(course / name, as_version=4))
-            except (ValueError, nbformat.ValidationError):
-                lines.append(
-                    "  It was changed on both sides so that it can't be opened any more. Your own "
-                    f"from before comes back with: git checkout HEAD^1 -- {name}"
-                )
-    return lines
+    try:
+        nbformat.validate(nbformat.read(path, as_version=4))
+    except (OSError, ValueError, nbformat.ValidationError):
+        return False
+    return True
 
 
 def _git(course: Path, *arguments: str, expected: tuple[int, ...] = (0,)) -> str:
@@ -100,6 +127,6 @@ def _git(course: Path, *arguments: str, expected: tuple[int, ...] = (0,)) -> str
 
 if __name__ == "__main__":
     try:
-        print("\n".join(update()))
+        print("\n".join(mend(Path.cwd()) if sys.argv[1:] == ["mend"] else update()))
     except UpdateError as error:
         sys.exit(str(error))

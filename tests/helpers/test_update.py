@@ -1,6 +1,7 @@
 """The next edition, over what a reader did: a teacher's copy, a published one, a reader's clone."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -8,9 +9,10 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from helpers.update import UpdateError, update
+from helpers.update import UpdateError, mend, update
 from tests.conftest import ROOT
-from tests.git import commit, git
+from tests.git import commit, git, three_that_git_cant_join
+from tests.made import MAKE, add_make, set_up_already
 
 ONE, TWO = "notebooks/01_one.ipynb", "notebooks/02_two.ipynb"
 
@@ -203,23 +205,45 @@ def test_into_a_chapter_that_has_another_name_the_changes_go_along(teacher, read
     assert cells(reader, "notebooks/01_first.ipynb")["mine"].source == "'a cell of mine'"
 
 
-def test_a_merge_that_cant_be_opened_is_said_and_the_remedy_brings_the_readers(teacher, reader):
-    """Joined line by line, two notebooks can become none: here a text gets a program's output."""
-    output = new_output("stream", text="c")
-    first = [new_code_cell("b0", id="b0", execution_count=1, outputs=[output])]
-    first.append(new_markdown_cell("b1", id="b1"))
-    nbformat.write(new_notebook(cells=first), teacher / ONE)
+def test_what_cant_be_joined_stays_the_readers_and_the_new_one_is_beside_it(teacher, reader):
+    first, readers, next_one = three_that_git_cant_join()
+    nbformat.write(first, teacher / ONE)
     publish(teacher)
     update(reader)
-    nbformat.write(new_notebook(cells=first[1:]), reader / ONE)
-    mine = (reader / ONE).read_bytes()
-    first[0].source = "b0 t"
-    nbformat.write(new_notebook(cells=[first[0], new_code_cell("t2", id="t2")]), teacher / ONE)
+    nbformat.write(readers, reader / ONE)
+    nbformat.write(next_one, teacher / ONE)
     publish(teacher)
+    mine = (reader / ONE).read_bytes()
     said = update(reader)
-    assert "can't be opened" in said[-1]
-    subprocess.run(said[-1].rpartition(": ")[2].split(), cwd=reader, check=True)
+    edition = git(teacher, "rev-parse", "--short", "HEAD").strip()
+    beside = f"01_one_new_{edition}.ipynb"
+    assert said[1:] == [
+        f"With changes of yours: {ONE}",
+        f"{ONE} can't be joined with the new one, which is beside it: {beside}",
+    ]
     assert (reader / ONE).read_bytes() == mine
+    assert (reader / "notebooks" / beside).read_bytes() == (teacher / ONE).read_bytes()
+    # The next edition comes as ever, and what was put there stays.
+    edit(reader, f"notebooks/{beside}", add_a_cell)
+    edit(teacher, TWO, newer)
+    publish(teacher)
+    assert update(reader)[1:] == [f"With changes of yours: {ONE}"]
+    assert (reader / ONE).read_bytes() == mine
+    assert (reader / TWO).read_bytes() == (teacher / TWO).read_bytes()
+    assert "mine" in cells(reader, f"notebooks/{beside}")
+
+
+def test_what_the_reader_spoils_is_not_touched(teacher, reader):
+    """After two editions were joined well."""
+    edit(reader, ONE, add_a_cell)
+    edit(teacher, ONE, newer)
+    publish(teacher)
+    update(reader)
+    (reader / ONE).write_text("not a notebook")
+    assert mend(reader) == []
+    assert update(reader)[1:] == [f"With changes of yours: {ONE}"]
+    assert (reader / ONE).read_text() == "not a notebook"
+    assert len(list((reader / "notebooks").iterdir())) == 2
 
 
 # ---- when there is nothing to update from ----
@@ -280,3 +304,36 @@ def test_the_command_says_it_in_a_sentence(teacher, tmp_path):
     result = subprocess.run(command, **options)
     assert result.returncode == 1
     assert "Is there a network" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_make_update_keeps_what_the_reader_did(teacher, tmp_path):
+    """The target, typed: a changed cell, a new one and new outputs, under a newer edition."""
+    add_make(teacher)
+    for name in ("__init__.py", "update.py"):
+        shutil.copy(ROOT / "helpers" / name, teacher / "helpers")
+    (teacher / ".gitignore").write_text(".venv/\n__pycache__/\n")
+    publish(teacher)
+    git(tmp_path, "clone", "--quiet", str(tmp_path / "published"), "reader")
+    reader = tmp_path / "reader"
+    set_up_already(reader, ".lab")
+    for change in (run, change_a_cell, add_a_cell):
+        edit(reader, ONE, change)
+    expected = cells(reader, ONE)
+    for name in (ONE, TWO):
+        edit(teacher, name, newer)
+    publish(teacher)
+    command = [*MAKE, "update"]
+    typed = subprocess.run(command, cwd=reader, capture_output=True, text=True)
+    assert typed.returncode == 0, typed.stderr
+    assert typed.stdout.splitlines()[1:] == [f"With changes of yours: {ONE}"]
+    now = cells(reader, ONE)
+    assert now.pop("ending").source == "A new ending."
+    assert now.pop("title").source.endswith("And one of the second edition.")
+    expected.pop("title")
+    assert now == expected
+    assert (reader / TWO).read_bytes() == (teacher / TWO).read_bytes()
+    # And without a network it is one sentence, and make's own line.
+    (tmp_path / "published").rename(tmp_path / "gone")
+    typed = subprocess.run(command, cwd=reader, capture_output=True, text=True)
+    assert typed.returncode == 2
+    assert len(typed.stderr.splitlines()) == 2 and "Is there a network" in typed.stderr

@@ -82,26 +82,15 @@ class Hub:
                 start_new_session=True,
             )
         deadline = time.monotonic() + PATIENCE
-        while not self._answers():
+        while not answers(self.address):
             ended = self._process.poll() is not None or time.monotonic() > deadline
             assert not ended, self.log()
             time.sleep(0.1)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.address}/hub/health", timeout=5).ok
-        return False
 
     def stop(self) -> None:
         """End the hub alone, as a restart does."""
         self._process.terminate()
         self._process.wait(PATIENCE)
-
-    def leave_nothing_at_the_end(self) -> None:
-        """From the next start on: as a trial has it, when the configuration is left as it is."""
-        settings = self.folder / "config.py"
-        kept = [line for line in settings.read_text().splitlines() if "cleanup" not in line]
-        settings.write_text("\n".join(kept))
 
     def log(self) -> str:
         return (self.folder / "hub.log").read_text()
@@ -111,18 +100,9 @@ class Hub:
 
     def processes(self, name: str | None = None) -> list[psutil.Process]:
         """All that was started for the hub, or what a student's server and kernels run in."""
-        place = str(self.folder / "homes" / name if name else self.folder)
-        found = []
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if name:
-                    mine = process.environ().get("HOME") == place
-                else:
-                    mine = process.cwd().startswith(place)
-                    mine = mine or process.environ().get("HOME", "").startswith(place)
-                if mine:
-                    found.append(process)
-        return found
+        if name is None:
+            return processes(self.folder)
+        return processes(self.folder, str(self.folder / "homes" / name))
 
     def end(self) -> None:
         """End all of it."""
@@ -133,6 +113,28 @@ class Hub:
         _, left = psutil.wait_procs(left, timeout=20)
         for process in left:
             process.kill()
+
+
+def answers(address: str) -> bool:
+    """Whether a hub is there."""
+    with contextlib.suppress(requests.RequestException):
+        return requests.get(f"{address}/hub/health", timeout=5).ok
+    return False
+
+
+def processes(folder: Path, home: str | None = None) -> list[psutil.Process]:
+    """Those that work in a folder or have their home there; with ``home``, those of that one."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            its = process.environ().get("HOME", "")
+            if home:
+                mine = its == home
+            else:
+                mine = any(place.startswith(str(folder)) for place in (its, process.cwd()))
+            if mine:
+                found.append(process)
+    return found
 
 
 def free_ports(number: int) -> list[int]:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote
 
 import nbformat
@@ -14,7 +15,7 @@ import pytest
 import websocket
 
 from tests.conftest import ROOT
-from tests.git import commit
+from tests.git import commit, three_that_git_cant_join
 from tests.hub.conftest import CULLER
 from tests.hub.student import PATIENCE, Student
 
@@ -52,11 +53,11 @@ def page_port(path: str) -> int:
 
 @pytest.fixture(scope="module")
 def work(hub):
-    """Alice and Bob, {name: Work}, whose servers start at the same time."""
+    """Alice and Bob, {name: Work}, who come at the same time."""
     students = [hub.student(name) for name in ("alice", "bob")]
-    for student in students:
-        assert student.log_in(PASSWORD).ok
-    return {student.name: Work(student) for student in students}
+    with ThreadPoolExecutor() as pool:
+        assert all(reply.ok for reply in pool.map(lambda one: one.log_in(PASSWORD), students))
+        return {own.student.name: own for own in pool.map(Work, students)}
 
 
 def test_only_who_is_listed_and_knows_the_password_comes_in(hub, work):
@@ -170,8 +171,8 @@ def test_a_restart_of_the_hub_takes_nothing(hub, work):
     alice.kernel.run("answer = 42")
     hub.stop()
     assert alice.kernel.run("print(answer)") == "42\n"  # students work on meanwhile
-    hub.leave_nothing_at_the_end()  # for the last test here
     hub.start()
+    assert hub.student("alice").log_in(PASSWORD).ok  # it knows her again
     for name, own in work.items():
         for path in own.pages.values():
             reply = own.student.get(path)
@@ -191,7 +192,7 @@ def of(own: Work) -> tuple[str, int]:
 
 
 def test_the_newest_edition_comes_with_the_next_visit(hub, work):
-    """What a student changed is theirs; tests/test_update.py has the cases one by one."""
+    """What a student changed is theirs; tests/helpers/test_update.py has the cases one by one."""
     alice = work["alice"].student
     first, second = sorted((hub.course / "notebooks").glob("*.ipynb"))[:2]
     changed = alice.contents(f"seeing-pytorch/notebooks/{first.name}")
@@ -208,6 +209,26 @@ def test_the_newest_edition_comes_with_the_next_visit(hub, work):
     assert here[0]["cells"][-1]["source"] == "'a cell of mine'"
 
 
+def test_what_cant_be_joined_is_the_students_with_the_new_one_beside_it(hub, work):
+    """Git's hook in the configuration looks at it, with what tests/helpers/test_update.py tests."""
+    alice = work["alice"].student
+    first, hers, next_one = three_that_git_cant_join()
+    folder = "seeing-pytorch/notebooks"
+    nbformat.write(first, hub.course / "notebooks" / "07_joined.ipynb")
+    commit(hub.course, "A chapter more")
+    alice.pull("/user/alice/")
+    alice.save(f"{folder}/07_joined.ipynb", hers)
+    nbformat.write(next_one, hub.course / "notebooks" / "07_joined.ipynb")
+    commit(hub.course, "Another edition of it")
+    alice.pull("/user/alice/")
+    names = [file["name"] for file in alice.contents(folder) if file["name"].startswith("07_")]
+    own, new = sorted(names, key=len)
+    assert re.fullmatch("07_joined_new_[0-9a-f]{7,}.ipynb", new)
+    for name, expected in ((own, hers), (new, next_one)):
+        cells = alice.contents(f"{folder}/{name}")["cells"]
+        assert [cell["id"] for cell in cells] == [cell.id for cell in expected.cells]
+
+
 def test_a_server_that_nobody_uses_ends_with_all_of_its_processes(hub, work):
     """The culler with the rights that the configuration gives it, but less patience."""
     running = hub.processes("alice") + hub.processes("bob")
@@ -222,14 +243,3 @@ def test_a_server_that_nobody_uses_ends_with_all_of_its_processes(hub, work):
     finally:
         culler.terminate()
         culler.wait(20)
-
-
-def test_a_trial_that_ends_takes_its_servers_along(hub, work):
-    """As Ctrl+C ends it, when the configuration is left as it is."""
-    alice = Student(hub.address, "alice")
-    # It knows her again. What it shows may be that her server has just been culled.
-    assert "/hub/login" not in alice.log_in(PASSWORD).url
-    alice.start_server()
-    assert hub.processes("alice")
-    hub.stop()
-    assert hub.processes() == []

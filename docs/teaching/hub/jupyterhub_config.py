@@ -116,6 +116,10 @@ c.Spawner.start_timeout = 120  # thirty at once
 c.Spawner.http_timeout = 120
 c.Spawner.environment = SETTINGS | {
     "OMP_NUM_THREADS": str(math.ceil(CORES)),
+    # Chapters that two editions were joined to are looked at: see helpers/update.py.
+    "GIT_CONFIG_COUNT": "1",
+    "GIT_CONFIG_KEY_0": "core.hooksPath",
+    "GIT_CONFIG_VALUE_0": str(HERE / "git-hooks"),
     # The environment's folders for programs come first.
     "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", os.defpath)]),
 }
