@@ -49,11 +49,13 @@ def resolve(python: Path, kind: str) -> list[str]:
     """
     subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
     build = python.parent.parent / "build.txt"
-    build.write_text("setuptools<82\n")  # visdom 0.2.4 builds with pkg_resources
+    # 82 dropped pkg_resources, with which visdom 0.2.4 builds and TensorBoard before 2.21 starts.
+    build.write_text("setuptools<82\n")
     command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra=test", "--quiet"]
     command += ["--no-header", "--no-annotate", f"--build-constraint={build}"]
     command += ["--index-strategy=unsafe-best-match", f"--python={python}"]
-    command += [f"--resolution={'lowest-direct' if kind == 'lowest' else 'highest'}"]
+    if kind == "lowest":
+        command += ["--resolution=lowest-direct", f"--constraint={build}"]
     # In one process: a broken package's error is then the last thing said.
     result = subprocess.run(
         command, cwd=ROOT, env=os.environ | pip_indexes(python), stdout=subprocess.PIPE, text=True
