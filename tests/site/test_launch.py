@@ -124,6 +124,16 @@ def test_a_torch_that_is_too_old_is_named_and_left(tmp_path, source):
     assert "The course needs torch>=" in result.stderr
 
 
+COLAB = """\
+# Stands for what Colab's kernels have imported: asks the page where a port can be reached.
+import sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+sys.modules["google.colab"].output = types.SimpleNamespace(
+    eval_js=lambda asked, timeout_sec: f"https://colab.example/{asked.split('.')[-1]}/"
+)
+"""
+
+
 def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     """From its first cell to its last, in a kernel that can't import `helpers` from elsewhere."""
     path = next(path for path in CHAPTERS if path.stem.startswith("03"))
@@ -131,9 +141,12 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     copy.cells[1].source = (
         # The editable install of this environment isn't there on Colab, and neither is PYTHONPATH.
         "import sys\nsys.meta_path = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
+        + COLAB
         + set_up(source)
         + "\nimport helpers\nassert 'seeing-pytorch' in helpers.__file__, helpers.__file__"
     )
+    page = "from helpers.tensorboard import TensorBoardServer\nTensorBoardServer(output_dir)"
+    copy.cells.append(nbformat.v4.new_code_cell(page))
     nbformat.write(copy, tmp_path / "copy.ipynb")
     run = papermill.execute_notebook(
         tmp_path / "copy.ipynb",
@@ -149,6 +162,7 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
         o for cell in run.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
     ]
     assert drawn
+    assert "https://colab.example/proxyPort(" in run.cells[-1].outputs[0].data["text/html"]
 
 
 def test_binder_brings_what_the_course_needs():
