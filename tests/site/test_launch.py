@@ -1,5 +1,6 @@
 """A copy for Colab and Kaggle sets itself up where there is torch and nothing of the course."""
 
+import ast
 import json
 import os
 import re
@@ -163,6 +164,19 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     ]
     assert drawn
     assert "https://colab.example/proxyPort(" in run.cells[-1].outputs[0].data["text/html"]
+
+
+def test_the_helpers_ask_for_nothing_that_an_ipython_of_colab_s_has_not():
+    """Its IPython 7 knows no ``Image(alt=...)``; the same stands in ``metadata``."""
+    pictures = [
+        (path.name, node.lineno, {keyword.arg for keyword in node.keywords})
+        for path in (ROOT / "helpers").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Image"
+    ]
+    assert len(pictures) >= 2
+    for name, line, keywords in pictures:
+        assert "metadata" in keywords and "alt" not in keywords, f"{name}:{line}"
 
 
 def test_binder_brings_what_the_course_needs():
