@@ -76,11 +76,13 @@ def install(python: Path, requirements: list[str]) -> None:
     subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
 
 
-def run_tests(python: Path) -> Path:
+def run_tests(python: Path, kind: str) -> Path:
     """Run the tests that a release can break; returns the file of their results."""
     results = python.parent.parent / "results.xml"
     results.unlink(missing_ok=True)
     command = [python, "-m", "pytest", "tests/chapters", "tests/helpers", f"--junitxml={results}"]
+    if kind == "lowest":  # the records are what the pinned releases draw and round
+        command += ["--ignore=tests/chapters/test_records.py"]
     subprocess.run([*command, "-q", "--tb=short"], cwd=ROOT)
     return results
 
@@ -125,7 +127,7 @@ def main(kind: str, only_resolve: bool) -> int:
         found = {"nothing could be installed": [f"{command} ... ended with {error.returncode}"]}
         releases = []
     else:
-        results = run_tests(python)
+        results = run_tests(python, kind)
         if not results.exists():
             found = {"the tests": ["pytest ended without results"]}
         else:
