@@ -49,11 +49,13 @@ def resolve(python: Path, kind: str) -> list[str]:
     """
     subprocess.run([python, "-m", "pip", "install", "--quiet", "uv"], check=True)
     build = python.parent.parent / "build.txt"
-    build.write_text("setuptools<82\n")  # visdom 0.2.4 builds with pkg_resources
+    # 82 dropped pkg_resources, with which visdom 0.2.4 builds and TensorBoard before 2.21 starts.
+    build.write_text("setuptools<82\n")
     command = [python, "-m", "uv", "pip", "compile", "pyproject.toml", "--extra=test", "--quiet"]
     command += ["--no-header", "--no-annotate", f"--build-constraint={build}"]
     command += ["--index-strategy=unsafe-best-match", f"--python={python}"]
-    command += [f"--resolution={'lowest-direct' if kind == 'lowest' else 'highest'}"]
+    if kind == "lowest":
+        command += ["--resolution=lowest-direct", f"--constraint={build}"]
     # In one process: a broken package's error is then the last thing said.
     result = subprocess.run(
         command, cwd=ROOT, env=os.environ | pip_indexes(python), stdout=subprocess.PIPE, text=True
@@ -74,11 +76,13 @@ def install(python: Path, requirements: list[str]) -> None:
     subprocess.run([*pip, "--no-deps", "--editable", ROOT], check=True)
 
 
-def run_tests(python: Path) -> Path:
+def run_tests(python: Path, kind: str) -> Path:
     """Run the tests that a release can break; returns the file of their results."""
     results = python.parent.parent / "results.xml"
     results.unlink(missing_ok=True)
     command = [python, "-m", "pytest", "tests/chapters", "tests/helpers", f"--junitxml={results}"]
+    if kind == "lowest":  # the records are what the pinned releases draw and round
+        command += ["--ignore=tests/chapters/test_records.py"]
     subprocess.run([*command, "-q", "--tb=short"], cwd=ROOT)
     return results
 
@@ -123,7 +127,7 @@ def main(kind: str, only_resolve: bool) -> int:
         found = {"nothing could be installed": [f"{command} ... ended with {error.returncode}"]}
         releases = []
     else:
-        results = run_tests(python)
+        results = run_tests(python, kind)
         if not results.exists():
             found = {"the tests": ["pytest ended without results"]}
         else:

@@ -1,8 +1,9 @@
 """Copies of the chapters for machines of others, and the buttons that open them.
 
 Colab and Kaggle open one notebook, and nothing of what lies beside it. A copy starts with a cell
-that fetches the rest; it never touches the torch, torchvision or numpy that are there. Binder and
-Codespaces open the whole repository, and need no copy.
+that fetches the rest; it never touches the torch, torchvision or numpy that are there, nor the
+IPython and Jupyter that run the notebook, which are often older than those a reader installs.
+Binder and Codespaces open the whole repository, and need no copy.
 """
 
 from pathlib import Path
@@ -16,7 +17,7 @@ COPIES = "launch"
 
 SET_UP = """\
 # Added for Colab and Kaggle. Fetches the course and installs what is missing here; torch,
-# torchvision and numpy stay as they are.
+# torchvision and numpy stay as they are, and so does what runs this notebook.
 import os, shutil, subprocess, sys, tomllib
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -42,7 +43,9 @@ kept = [one for one in needed if one.name in ("torch", "torchvision", "numpy")]
 for one in kept:
     if not is_here(one):
         raise RuntimeError(f"The course needs {{one}}, and this machine brings another or none.")
-missing = [str(one) for one in needed if one not in kept and not is_here(one)]
+runs_notebooks = "ipython jupyter-server-proxy jupyter_server jupyterlab nbgitpuller papermill"
+wanted = [one for one in needed if one not in kept and one.name not in runs_notebooks.split()]
+missing = [str(one) for one in wanted if not is_here(one)]
 if missing:
     constraints = course / "kept.txt"
     pins = [f"{{one.name}}=={{version(one.name)}}\\n" for one in kept]

@@ -88,7 +88,8 @@ def as_image(figure: Figure, alt: str) -> Image:
     figure.savefig(whole, format="png", pil_kwargs={"compress_level": 1})
     picture = Pillow.open(whole).convert("RGB").quantize(128, dither=Pillow.Dither.NONE)
     picture.save(small, format="png", optimize=True)
-    return Image(small.getvalue(), format="png", alt=alt)
+    # Not alt=, which IPython 7 hasn't got; that is Colab's.
+    return Image(small.getvalue(), format="png", metadata={"alt": alt})
 
 
 def draw_loss(ax: Axes, record: Record) -> None:

@@ -113,7 +113,8 @@ class Canvas(hiddenlayer.canvas.Canvas):
         if shell is None or not hasattr(shell, "kernel"):
             return
         titles = "; ".join(ax.get_title() for ax in self.figure.axes if ax.get_title())
-        picture = Image(self.png, format="png", alt=f"Canvas: {titles}")
+        # Not alt=, which IPython 7 hasn't got; that is Colab's.
+        picture = Image(self.png, format="png", metadata={"alt": f"Canvas: {titles}"})
         # An update is drawn in place. Clearing the output first would take along what the cell
         # printed, and would let the page jump.
         if self._shown_in == shell.execution_count:

@@ -295,3 +295,16 @@ def test_what_broke_is_said_per_chapter(tmp_path):
     assert "panes are gone" in found["04_visdom_gallery"][0]
     said = releases.report("newest", found, ["torch==9.9", "six==1"])
     assert "**04_visdom_gallery**" in said and "torch==9.9" in said and "six" not in said
+
+
+@pytest.mark.parametrize("kind", ["newest", "lowest"])
+def test_only_the_newest_releases_are_held_to_the_records(kind, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    import releases
+
+    ran = []
+    monkeypatch.setattr(releases.subprocess, "run", lambda command, **_: ran.append(command))
+    releases.run_tests(tmp_path / "venv" / "bin" / "python", kind)
+    (command,) = ran
+    assert ("--ignore=tests/chapters/test_records.py" in command) == (kind == "lowest")
+    assert {"tests/chapters", "tests/helpers"} <= set(command)

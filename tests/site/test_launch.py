@@ -1,5 +1,6 @@
 """A copy for Colab and Kaggle sets itself up where there is torch and nothing of the course."""
 
+import ast
 import json
 import os
 import re
@@ -71,6 +72,7 @@ def test_the_set_up_never_touches_the_torch_that_is_there(tmp_path, source):
     site, work, log = tmp_path / "site", tmp_path / "work", tmp_path / "log"
     work.mkdir()
     there = {"torch": "2.6.0", "torchvision": "0.21.0", "numpy": "2.0.2", "matplotlib": "3.10.0"}
+    there["ipython"] = "7.34.0"  # older than the course asks for, and what this very cell runs in
     for name, version in there.items():
         folder = site / f"{name}-{version}.dist-info"
         folder.mkdir(parents=True)
@@ -104,7 +106,9 @@ def test_the_set_up_never_touches_the_torch_that_is_there(tmp_path, source):
     asked = {re.split(r"[<>=!~]", word)[0] for word in arguments if not word.startswith("-")}
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     wanted = {re.split(r"[<>=!~]", text)[0] for text in dependencies}
-    assert asked & wanted == wanted - there.keys()
+    served = {name for name in wanted if name.startswith("jupyter")} | {"nbgitpuller", "papermill"}
+    assert len(served) == 5
+    assert asked & wanted == wanted - there.keys() - served
     helpers, folder = result.stdout.splitlines()[-2:]
     assert helpers == str(work / "seeing-pytorch" / "helpers" / "__init__.py")
     assert folder == str(work / "seeing-pytorch" / "notebooks")
@@ -121,6 +125,16 @@ def test_a_torch_that_is_too_old_is_named_and_left(tmp_path, source):
     assert "The course needs torch>=" in result.stderr
 
 
+COLAB = """\
+# Stands for what Colab's kernels have imported: asks the page where a port can be reached.
+import sys, types
+sys.modules["google.colab"] = types.ModuleType("google.colab")
+sys.modules["google.colab"].output = types.SimpleNamespace(
+    eval_js=lambda asked, timeout_sec: f"https://colab.example/{asked.split('.')[-1]}/"
+)
+"""
+
+
 def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     """From its first cell to its last, in a kernel that can't import `helpers` from elsewhere."""
     path = next(path for path in CHAPTERS if path.stem.startswith("03"))
@@ -128,9 +142,12 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     copy.cells[1].source = (
         # The editable install of this environment isn't there on Colab, and neither is PYTHONPATH.
         "import sys\nsys.meta_path = [f for f in sys.meta_path if '__editable__' not in repr(f)]\n"
+        + COLAB
         + set_up(source)
         + "\nimport helpers\nassert 'seeing-pytorch' in helpers.__file__, helpers.__file__"
     )
+    page = "from helpers.tensorboard import TensorBoardServer\nTensorBoardServer(output_dir)"
+    copy.cells.append(nbformat.v4.new_code_cell(page))
     nbformat.write(copy, tmp_path / "copy.ipynb")
     run = papermill.execute_notebook(
         tmp_path / "copy.ipynb",
@@ -146,6 +163,20 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
         o for cell in run.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
     ]
     assert drawn
+    assert "https://colab.example/proxyPort(" in run.cells[-1].outputs[0].data["text/html"]
+
+
+def test_the_helpers_ask_for_nothing_that_an_ipython_of_colab_s_has_not():
+    """Its IPython 7 knows no ``Image(alt=...)``; the same stands in ``metadata``."""
+    pictures = [
+        (path.name, node.lineno, {keyword.arg for keyword in node.keywords})
+        for path in (ROOT / "helpers").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Image"
+    ]
+    assert len(pictures) >= 2
+    for name, line, keywords in pictures:
+        assert "metadata" in keywords and "alt" not in keywords, f"{name}:{line}"
 
 
 def test_binder_brings_what_the_course_needs():

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import types
@@ -170,7 +171,10 @@ def test_a_kernel_finds_its_jupyter_server_through_a_script_too(tmp_path):
         (tmp_path / "data" / "kernels" / name / "kernel.json").write_text(json.dumps(spec))
     folders = {f"JUPYTER_{n.upper()}_DIR": str(tmp_path / n) for n in ("data", "runtime", "config")}
     command = [sys.executable, "-m", "jupyter_server", "--no-browser", "--allow-root"]
-    options = ["ip=127.0.0.1", "port=0", "base_url=/user/x/", "disable_check_xsrf=True"]
+    with socket.socket() as probe:  # of port=0, jupyter_server 2.14 doesn't say what it became
+        probe.bind(("127.0.0.1", 0))
+        port = f"port={probe.getsockname()[1]}"
+    options = ["ip=127.0.0.1", port, "base_url=/user/x/", "disable_check_xsrf=True"]
     running = subprocess.Popen(
         [*command, "--IdentityProvider.token=", *(f"--ServerApp.{one}" for one in options)],
         env=os.environ | folders | {"PYTHONPATH": str(ROOT)},
