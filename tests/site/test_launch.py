@@ -15,6 +15,7 @@ import yaml
 
 from tests.conftest import CHAPTERS, ROOT, SHORT_PARAMETERS
 from tests.site.built import REPOSITORY, built
+from tests.test_windows import sources
 
 
 def copies():
@@ -166,17 +167,16 @@ def test_a_copy_runs_where_the_course_is_not(tmp_path, source):
     assert "https://colab.example/proxyPort(" in run.cells[-1].outputs[0].data["text/html"]
 
 
-def test_the_helpers_ask_for_nothing_that_an_ipython_of_colab_s_has_not():
+def test_no_picture_asks_for_what_an_ipython_of_colab_s_has_not():
     """Its IPython 7 knows no ``Image(alt=...)``; the same stands in ``metadata``."""
-    pictures = [
-        (path.name, node.lineno, {keyword.arg for keyword in node.keywords})
-        for path in (ROOT / "helpers").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Image"
-    ]
-    assert len(pictures) >= 2
-    for name, line, keywords in pictures:
-        assert "metadata" in keywords and "alt" not in keywords, f"{name}:{line}"
+    found = []
+    for place, source in sources():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Image":
+                found.append((place, {keyword.arg for keyword in node.keywords}))
+    assert len(found) >= 3
+    for place, keywords in found:
+        assert "metadata" in keywords and "alt" not in keywords, place
 
 
 def test_binder_brings_what_the_course_needs():
