@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,19 @@ def papermill(chapter: Path, *options: str) -> None:
         sys.exit(f"{chapter} stopped:\n{result.stderr[-3000:]}")
 
 
+def page(address: str, deadline: float) -> str:
+    """What a server answers; it names its address a moment before it listens there."""
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=PATIENCE) as reply:
+                return reply.read().decode()
+        except urllib.error.URLError as error:
+            refused = isinstance(error.reason, ConnectionRefusedError)
+            if not refused or time.monotonic() > deadline:
+                raise
+        time.sleep(0.2)
+
+
 def look_at_jupyterlab(command: list | str, folder: Path, variables: dict[str, str]) -> None:
     """Start it as the reader does, ask for its page and for the chapters, and end it.
 
@@ -97,8 +111,7 @@ def look_at_jupyterlab(command: list | str, folder: Path, variables: dict[str, s
             below = folder.joinpath("notebooks").relative_to(server["root_dir"])
             for path in ("lab", f"api/contents/{below.as_posix().strip('.')}"):
                 address = f"{server['url']}{path}?token={server['token']}"
-                with urllib.request.urlopen(address, timeout=PATIENCE) as reply:
-                    body = reply.read().decode()
+                body = page(address, deadline)
             names = {file["name"] for file in json.loads(body)["content"]}
             assert {path.name for path in folder.glob("notebooks/*.ipynb")} <= names
         finally:
