@@ -12,6 +12,7 @@ import base64
 import io
 import json
 import os
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from PIL import Image
 from tests.records.compare import differences
 from tests.records.pictures import likeness
 from tests.records.says import output
-from tests.run_notebooks import merge_streams
+from tests.run_notebooks import as_if_new, merge_streams
 
 BY_THE_CLOCK = "by-the-clock"
 """The tag of a cell that shows how long something took: only that it runs is tested."""
@@ -71,6 +72,12 @@ def watch(item: IPyNbCell) -> list[dict]:
 
     item.parent.get_kernel_message = get_and_keep
     return shown
+
+
+def pytest_configure(config):
+    new = ExitStack()
+    new.enter_context(as_if_new())
+    config.add_cleanup(new.close)
 
 
 @pytest.hookimpl(wrapper=True)
