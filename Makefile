@@ -37,7 +37,7 @@ hub: $(VENV)/.hub  ## for a class: start a JupyterHub, with what data/hub holds
 	  "$(CURDIR)/$(PY)" -m jupyterhub --config "$(CURDIR)/docs/teaching/hub/jupyterhub_config.py"
 
 test: $(VENV)/.test  ## set up what is missing, and check everything that CI checks
-	@$(MAKE) --no-print-directory lint unit nbval
+	@$(MAKE) --no-print-directory --keep-going lint unit nbval
 
 lint: $(VENV)/.test  ## check style, licences, and the forge's workflows
 	@$(PY) -m ruff check .
