@@ -60,7 +60,7 @@ def pictures(notebook: nbformat.NotebookNode, folder: Path) -> list[Picture]:
             for source, width, description in IMAGE.findall(cell.source):
                 content = (folder / source).read_bytes()
                 found.append(Picture(content, "png", description, int(width), number))
-            headings = re.findall(r"^#+ (.+)$", cell.source, re.M)
+            headings = re.findall(r"^#{1,3} (.+)$", cell.source, re.M)
             heading = headings[-1] if headings else heading
         for output in cell.get("outputs", []):
             for mime, kind in DRAWN.items():

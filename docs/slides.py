@@ -69,7 +69,7 @@ def _headings(notebook: nbformat.NotebookNode) -> list[str]:
     found, heading = [], ""
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
-            heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.M)][-1]
+            heading = [heading, *re.findall(r"^#{1,3} (.+)$", cell.source, re.M)][-1]
         found.append(heading)
     return found
 

@@ -81,6 +81,8 @@ def stored_page(notebook: nbformat.NotebookNode) -> None:
     What a cell drew is described by the heading above it, for whoever can't see it.
     """
     heading = ""
+    # On the site a solution has a line of its own to unfold it.
+    notebook.cells = [cell for cell in notebook.cells if cell.source != "#### A solution"]
     for cell in notebook.cells:
         if cell.cell_type != "code":
             heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.M)][-1]

@@ -264,7 +264,7 @@ def prose() -> Iterator[Mutant]:
     links, shown = {}, {}
     for path, number, cell in cells("markdown"):
         text = cell.source
-        plain = re.sub(r"`[^`]*`|\]\([^)]*\)|\*\*\d\.", lambda m: " " * len(m[0]), text)
+        plain = re.sub(r"`[^`]*`|\]\([^)]*\)|### \d\.", lambda m: " " * len(m[0]), text)
         for found in NUMBER_IN_PROSE.finditer(plain):
             new = text[: found.start()] + other_number(found[0]) + text[found.end() :]
             around = text[max(0, found.start() - 30) : found.end() + 10]

@@ -76,6 +76,8 @@ class Visit:
     notebook: Notebook
     watched: WatchedPage
     course: Path
+    shown: list[bool]
+    """For each code cell whether it could be seen after the run, before all was unfolded."""
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +114,9 @@ def visit(request, browser, servers, course):
     try:
         notebook = Notebook(watched.page, address, f"notebooks/{path.name}")
         notebook.run_all()
-        yield Visit(path, base_url, notebook, watched, course)
+        shown = [cell.is_visible() for cell in notebook.cells.all()]
+        watched.page.evaluate("jupyterapp.commands.execute('notebook:expand-all-headings')")
+        yield Visit(path, base_url, notebook, watched, course, shown)
         family = server.children(recursive=True)
         notebook.shut_down()
         _, left = psutil.wait_procs(family, timeout=30)
@@ -142,6 +146,14 @@ def test_every_cell_ran_and_none_shows_an_error(visit):
     for mark in ("error", "stderr"):
         kind = f'[data-mime-type="application/vnd.jupyter.{mark}"]'
         assert visit.notebook.page.locator(kind).all_inner_texts() == []
+
+
+@visits("")
+def test_solutions_stay_folded_when_all_is_run(visit):
+    """Nobody who runs a chapter is told the answers to its exercises."""
+    solutions = numbers(visit.path, "^# A solution")
+    assert len(solutions) >= 4
+    assert [number for number, seen in enumerate(visit.shown) if not seen] == solutions
 
 
 @visits("")

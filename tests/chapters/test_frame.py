@@ -15,7 +15,7 @@ CLOSING = ["## What you saw", "## Exercises", "## Further reading"]
 LINES, WORDS = 50, 400
 """Of a cell of code, and of one of text; solutions may be longer."""
 
-TASK = re.compile(r"\*\*(\d)\. ([^*]+)\*\* \((\d+ minutes|an hour|an evening)\)\. \S")
+TASK = re.compile(r"### (\d)\. (.+) \((\d+ minutes|an hour|an evening)\)\n\n\S")
 DETAILS = re.compile(r"<details>\n<summary>(.+?)</summary>\n\n(.+?)\n\n</details>", re.S)
 
 chapters = pytest.mark.parametrize("path", CHAPTERS, ids=lambda path: path.stem)
@@ -38,9 +38,9 @@ def opening(notebook):
 
 
 def exercises(notebook):
-    """For each exercise its four cells: task, cell to write in, check, solution."""
+    """For each exercise its five cells: task, cell to write in, check, heading, solution."""
     cells = notebook.cells
-    return [cells[k : k + 4] for k, cell in enumerate(cells) if TASK.match(cell.source)]
+    return [cells[k : k + 5] for k, cell in enumerate(cells) if TASK.match(cell.source)]
 
 
 @chapters
@@ -123,7 +123,7 @@ def test_an_exercise_is_a_task_a_hint_a_cell_a_check_and_a_folded_solution(path)
     assert [TASK.match(task.source)[1] for task, *_ in found] == [
         str(number) for number in range(1, len(found) + 1)
     ]
-    for number, (task, stub, check, solution) in enumerate(found, start=1):
+    for number, (task, stub, check, heading, solution) in enumerate(found, start=1):
         ((hint, words),) = DETAILS.findall(task.source)
         assert hint == "A hint"
         assert len(words.split()) >= 8
@@ -132,13 +132,20 @@ def test_an_exercise_is_a_task_a_hint_a_cell_a_check_and_a_folded_solution(path)
         assert line.startswith("  # "), "say of what kind the answer is to be"
         call = rf"check_{chapter}_{number}\({name}(, .+)?\)"
         assert re.fullmatch(call, check.source)
+        # Its outputs too stay folded when it runs. Only a heading can do that in JupyterLab.
+        assert heading.source == "#### A solution"
+        assert heading.metadata["jp-MarkdownHeadingCollapsed"] is True
+        assert tags(heading) == ["solution"]  # and goes with it from a class's copies
         assert "solution" in tags(solution)
         first, *_, last = solution.source.splitlines()
         assert first == "# A solution", "JupyterLab shows the first line of a folded cell"
         assert last == check.source, "the same check"
         assert solution.metadata.jupyter == {"source_hidden": True, "outputs_hidden": True}
     solutions = [cell for cell in notebook.cells if "solution" in tags(cell)]
-    assert solutions == [solution for *_, solution in found]
+    assert solutions == [cell for *_, heading, solution in found for cell in (heading, solution)]
+    for cell, after in itertools.pairwise(notebook.cells):
+        if cell in solutions and after not in solutions:
+            assert re.match("##+ ", after.source), "it would be folded away with the solution"
     assert sum("exercise" in tags(cell) for cell in notebook.cells) == len(found)
 
 

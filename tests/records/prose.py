@@ -28,11 +28,14 @@ STANDS = re.compile(
 NO_CLAIMS = re.compile(
     r"`[^`]*`"  # code
     r"|<img[^>]*>|\]\([^)]*\)"  # pictures and addresses, which have tests of their own
-    r"|^# \d|^\*\*\d\. [^*]+\*\* \([^)]+\)|\bchapter \d|\bexercises? \d(?: and \d)?"  # numbering
+    r"|^# \d|^### \d\. .+ \([^)]+\)$|\bchapter \d|\bexercises? \d(?: and \d)?"  # numbering
     r"|^- \*\*How long it takes.*$",  # the README and the benchmarks have times
     re.I | re.M,
 )
 """What holds no number that a sentence claims."""
+
+HEADING = re.compile(r"^(?=#{1,3} (?!\d\. ))", re.M)
+"""Where a section begins. The exercises are one, with their solutions."""
 
 
 def value(number: str) -> float:
@@ -67,8 +70,8 @@ def sections(path: Path) -> list[Section]:
                 lines = [line for text in words for line in text.splitlines()]
                 found[-1].outputs += [re.sub(r"^Exercise \d: ", "", line) for line in lines]
             continue
-        for piece in filter(None, re.split(r"(?m)^(?=#+ )", cell.source)):
-            if piece.startswith("#"):
+        for piece in filter(None, HEADING.split(cell.source)):
+            if HEADING.match(piece):
                 found.append(Section(piece.splitlines()[0]))
             found[-1].text += piece + "\n"
     return found
