@@ -274,8 +274,8 @@ CLAIMS = [
     (6, "in # cases out of", 4),  # the power in the code, 0.8
     (6, "And # comparisons at", 7),
     (6, "with # times as many steps", 128 / 32),
-    (6, "larger sweep. # runs of three seconds are a minute", 24),
-    (6, "the full MNIST is #, and on # cores it", (10, 20)),  # ten times the images
+    (6, "larger sweep. # runs of some seconds are a minute or # of", (24, 2)),
+    (6, "the full MNIST is # or more, and on # cores it", (10, 20)),  # ten times the images
     (6, "would show a # row", 1 / 3),  # an ordinal
     (6, "In a sweep of a # runs some fail", 100),  # an example
     (6, "tcp://#.0.0.7:# has torch #.0, here it is #.1", (10.0, 41023, 2.9, 2.14)),  # an example
