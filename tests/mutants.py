@@ -143,7 +143,7 @@ def code_mutants(source: str, strings: bool) -> Iterator[tuple[str, str]]:
             if isinstance(node.value, bool):
                 yield changed(*span(node), str(not node.value))
             elif isinstance(node.value, int | float):
-                more = node.value + 1 if isinstance(node.value, int) else node.value * 1.5
+                more = node.value + 1 if isinstance(node.value, int) else node.value * 1.5 or 1.0
                 yield changed(*span(node), repr(more))
             elif isinstance(node.value, str) and strings:
                 texts.append(node)
