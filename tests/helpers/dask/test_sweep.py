@@ -6,6 +6,7 @@ import inspect
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -225,7 +226,8 @@ def test_a_run_that_raises_has_its_error_beside_its_settings_and_the_others_go_o
     (event,) = EventAccumulator(str(failed.folder)).Reload().Tensors("error/text_summary")
     text = event.tensor_proto.string_val[0].decode()
     assert "Traceback" in text
-    assert "in roll\nTypeError: can't multiply" in text
+    # The line itself is there or not, as cloudpickle's release has it.
+    assert re.search(r"in roll\n( {4}.*\n)*TypeError: can't multiply", text)
 
 
 @pytest.mark.parametrize("returned", [None, 0.5, {"loss": "low"}, {"loss": None}])
