@@ -62,6 +62,7 @@ USES = {
     ("helpers/visdom/environments.py", "tempfile.NamedTemporaryFile"): "closed, then renamed",
     ("helpers/visdom/server.py", "mode"): "as in chapter.py",
     ("notebooks/04_visdom_gallery.ipynb", "encoding"): "only its lines are counted",
+    ("tests/run_notebooks.py", ".rename"): "the kernel that had files open has ended by then",
     (".ci/bundle.py", "path"): "beside it, Scripts, which Windows has",
     (".ci/torch_build.py", "path"): "on Linux only",
 }
