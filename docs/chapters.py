@@ -54,20 +54,30 @@ def pictures(notebook: nbformat.NotebookNode, folder: Path) -> list[Picture]:
     ``folder`` is the notebook's own, which addresses in the text start from.
     """
     found = []
-    heading = ""
-    for number, cell in enumerate(notebook.cells):
+    for number, (cell, heading) in enumerate(zip(notebook.cells, headings(notebook), strict=True)):
         if cell.cell_type == "markdown":
             for source, width, description in IMAGE.findall(cell.source):
                 content = (folder / source).read_bytes()
                 found.append(Picture(content, "png", description, int(width), number))
-            headings = re.findall(r"^#{1,3} (.+)$", cell.source, re.M)
-            heading = headings[-1] if headings else heading
         for output in cell.get("outputs", []):
             for mime, kind in DRAWN.items():
                 if value := output.get("data", {}).get(mime):
                     content = base64.b64decode(value) if kind == "png" else value.encode()
                     found.append(Picture(content, kind, heading, None, number))
                     break
+    return found
+
+
+def headings(notebook: nbformat.NotebookNode) -> list[str]:
+    """For each cell, the heading that it stands under, or that it ends with.
+
+    A solution's is its exercise's.
+    """
+    found, heading = [], ""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and "solution" not in cell.metadata.get("tags", []):
+            heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.M)][-1]
+        found.append(heading)
     return found
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 from assets import REVEAL
-from chapters import IMAGE, NOTEBOOKS, opening, pictures
+from chapters import IMAGE, NOTEBOOKS, headings, opening, pictures
 from nbconvert import SlidesExporter
 from traitlets.config import Config
 
@@ -43,7 +43,7 @@ def deck(path: Path) -> nbformat.NotebookNode:
     slides = nbformat.v4.new_notebook()
     slides.metadata = nbformat.from_dict({"title": title})
     slides.cells.append(_slide(f"{STYLE}\n\n# {title}\n\n**{LEARN}:** {lines[LEARN]}"))
-    headings = _headings(notebook)
+    above = headings(notebook)
     for picture in pictures(notebook, path.parent):
         mime = {"png": "image/png", "svg": "image/svg+xml"}[picture.kind]
         source = f"data:{mime};base64,{base64.b64encode(picture.content).decode()}"
@@ -51,9 +51,7 @@ def deck(path: Path) -> nbformat.NotebookNode:
         alt = picture.description.replace('"', "&quot;")
         said, more = _words_after(notebook, picture.cell)
         slides.cells.append(
-            _slide(
-                f'## {headings[picture.cell]}\n\n<img src="{source}"{width} alt="{alt}">\n\n{said}'
-            )
+            _slide(f'## {above[picture.cell]}\n\n<img src="{source}"{width} alt="{alt}">\n\n{said}')
         )
         if more:
             slides.cells.append(_slide(more, kind="notes"))
@@ -62,16 +60,6 @@ def deck(path: Path) -> nbformat.NotebookNode:
 
 def _slide(text: str, kind: str = "slide") -> nbformat.NotebookNode:
     return nbformat.v4.new_markdown_cell(text, metadata={"slideshow": {"slide_type": kind}})
-
-
-def _headings(notebook: nbformat.NotebookNode) -> list[str]:
-    """For each cell, the heading that it stands under, or that it ends with."""
-    found, heading = [], ""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            heading = [heading, *re.findall(r"^#{1,3} (.+)$", cell.source, re.M)][-1]
-        found.append(heading)
-    return found
 
 
 def _words_after(notebook: nbformat.NotebookNode, number: int) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 import nbformat
-from chapters import NOTEBOOKS, ROOT, chapters
+from chapters import NOTEBOOKS, ROOT, chapters, headings
 from launch import buttons
 from where import BRANCH
 
@@ -80,12 +80,14 @@ def stored_page(notebook: nbformat.NotebookNode) -> None:
 
     What a cell drew is described by the heading above it, for whoever can't see it.
     """
-    heading = ""
-    # On the site a solution has a line of its own to unfold it.
-    notebook.cells = [cell for cell in notebook.cells if cell.source != "#### A solution"]
-    for cell in notebook.cells:
+    # On the site a solution has a line of its own to unfold it, in place of a heading.
+    notebook.cells = [
+        cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" or "solution" not in cell.metadata.get("tags", [])
+    ]
+    for cell, heading in zip(notebook.cells, headings(notebook), strict=True):
         if cell.cell_type != "code":
-            heading = [heading, *re.findall(r"^#+ (.+)$", cell.source, re.M)][-1]
             continue
         settings = {"image": {"alt": f"What this cell drew: {heading}"}}
         cell.outputs = [output for output in cell.outputs if not is_live(output)]

@@ -109,8 +109,7 @@ def main(paths: list[Path]) -> None:
         )
         print(f"running {path.name}", flush=True)
         try:
-            with as_if_new():
-                client.execute()
+            client.execute()
         except CellExecutionError as error:
             raise SystemExit(f"{path.name} stopped; nothing was written.\n{error}") from None
         normalize(notebook)
@@ -118,4 +117,5 @@ def main(paths: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    main([Path(argument) for argument in sys.argv[1:]])
+    with as_if_new():
+        main([Path(argument) for argument in sys.argv[1:]])

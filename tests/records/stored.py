@@ -12,7 +12,6 @@ import base64
 import io
 import json
 import os
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -74,10 +73,10 @@ def watch(item: IPyNbCell) -> list[dict]:
     return shown
 
 
-def pytest_configure(config):
-    new = ExitStack()
-    new.enter_context(as_if_new())
-    config.add_cleanup(new.close)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtestloop():
+    with as_if_new():
+        return (yield)
 
 
 @pytest.hookimpl(wrapper=True)

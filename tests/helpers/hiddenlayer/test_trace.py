@@ -361,9 +361,7 @@ if Version(torch.__version__) >= Version("2.7"):  # 2.6 captures one of the two,
 def test_a_branch_that_torch_knows_of_and_a_number_taken_from_a_tensor(model, expected):
     graph = raw(model, LEFT)
     assert ops(graph) == expected
-    assert {("Cond", "Mul"), ("Item", "Mul")} & set(edges(graph)) == {
-        (op, "Mul") for op in ("Cond", "Item") if op in expected
-    }
+    assert {(op, "Mul") for op in ("Cond", "Item") if op in expected} <= set(edges(graph))
     assert not graph.note  # true of every input
     assert "<svg" in graph._repr_svg_()
 
