@@ -283,6 +283,26 @@ def test_a_folder_that_isnt_a_clone_is_told_what_to_do(tmp_path, monkeypatch):
         update(tmp_path)
 
 
+def test_a_copy_that_follows_nothing_can_be_told_what_to_follow(teacher, reader, tmp_path):
+    """By what the message says, word for word."""
+    edit(reader, TWO, change_a_cell)
+    mine = (reader / TWO).read_bytes()
+    git(reader, "switch", "--quiet", "--detach")
+    git(reader, "remote", "remove", "origin")
+    edit(teacher, ONE, newer)
+    publish(teacher)
+    for remedy in ("git remote add origin ADDRESS", "git switch main"):
+        with pytest.raises(UpdateError, match=remedy):
+            update(reader)
+        address = (tmp_path / "published").as_uri()
+        git(reader, *remedy.replace("ADDRESS", address).split()[1:])
+    said = update(reader)
+    assert said[0].startswith("This is the newest edition now, ")
+    assert said[1:] == [f"With changes of yours: {TWO}"]
+    assert (reader / ONE).read_bytes() == (teacher / ONE).read_bytes()
+    assert (reader / TWO).read_bytes() == mine
+
+
 def test_the_command_says_it_in_a_sentence(teacher, tmp_path):
     """As a reader types it, in a clone of their own, from any folder."""
     (teacher / "helpers").mkdir()
