@@ -49,6 +49,10 @@ LIBRARIES = (
 )
 """What the tests import and no mutant changes."""
 
+NBVAL = ["--nbval", "--nbval-sanitize-with", "tests/nbval.cfg", "--nbval-kernel-name", "python3"]
+NBVAL += ["-p", "tests.records.stored"]
+"""What `make nbval` gives pytest."""
+
 PARTS = {"helpers": 30, "chapters": 30, "outputs": 20, "prose": 20, "pictures": 10, "set-up": 20}
 """How many mutants of each part are planted."""
 
@@ -340,7 +344,8 @@ def tests_of(part: str, mutant: Mutant) -> list[list[str]]:
         inner = [[str(folder.relative_to(ROOT))]] if len(inside.parts) > 1 else []
         return [*first, *inner, chapters]
     if part == "chapters":
-        return [["tests/chapters/test_records.py", "tests/chapters", "-k", stem]]
+        stored = [*NBVAL, str(mutant.path.relative_to(ROOT))]
+        return [["tests/chapters/test_records.py", "tests/chapters", "-k", stem], stored]
     if part == "prose":
         return [[*own, "-k", f"{stem} and not papermill and not solution"], [own[0]]]
     if part == "pictures":
@@ -452,10 +457,9 @@ class Copy:
 
         if not self.shown.exists():
             self.shown.mkdir()
-            options = ["--nbval-sanitize-with", "tests/nbval.cfg", "--nbval-kernel-name", "python3"]
             for path in sorted((self.folder / "notebooks").glob("*.ipynb")):
                 name = str(path.relative_to(self.folder))
-                _, output = self.pytest("--nbval", "-p", "tests.records.stored", *options, name)
+                _, output = self.pytest(*NBVAL, name)
                 print(f"    {name}: {output.strip().splitlines()[-1]}", flush=True)
         before = target.read_bytes()
         mutant.plant(target)

@@ -102,14 +102,33 @@ def plain_values(result, shell) -> dict[str, bytes]:
 
 def figure_says(figure) -> dict:
     """The texts of a figure and its axes, and the numbers behind what is drawn in them."""
-    width, height = figure.get_size_inches()
-    title = figure.get_suptitle()
-    return {"size": (width, height), "title": title, "axes": [axes_say(ax) for ax in figure.axes]}
+    title, *others = [figure.get_suptitle(), *(text.get_text() for text in figure.texts)]
+    return {
+        "size": tuple(figure.get_size_inches()),
+        "title": title,
+        "texts": [words for words in others if words != title],
+        "axes": [axes_say(ax) for ax in figure.axes],
+    }
+
+
+def look(text, usual: str) -> str:
+    """How a text is set, in what differs from ``usual``, the name of a size in matplotlib."""
+    import matplotlib as mpl
+    from matplotlib.colors import to_hex
+    from matplotlib.font_manager import font_scalings
+
+    size, color, turned = text.get_size(), to_hex(text.get_color()), text.get_rotation()
+    weight = str(text.get_weight())
+    said = [f"{size:g} pt"] if size != font_scalings[usual] * mpl.rcParams["font.size"] else []
+    said += [color] if color != "#000000" else []
+    said += [weight] if weight != "normal" else []
+    return " ".join([*said, *([f"turned {turned:g}"] if turned else [])])
 
 
 def axes_say(ax) -> dict:
     import numpy as np
     from matplotlib.category import StrCategoryLocator
+    from matplotlib.collections import PathCollection, QuadMesh
     from matplotlib.colors import to_hex
     from matplotlib.patches import StepPatch
     from matplotlib.ticker import FixedLocator
@@ -117,35 +136,63 @@ def axes_say(ax) -> dict:
     def colors(found):
         return sorted({to_hex(color, keep_alpha=False) for color in np.atleast_2d(found)})
 
+    def faint(artist):
+        return f" alpha {artist.get_alpha():g}" if artist.get_alpha() not in (None, 1) else ""
+
     said = {"title": ax.get_title(), "drawn": [], "texts": [text.get_text() for text in ax.texts]}
-    said["legend"] = [t.get_text() for t in ax.get_legend().texts] if ax.get_legend() else []
+    said["look"] = look(ax.title, "large")
+    said["place"] = ax.get_position().bounds
+    said["looks"] = sorted(
+        {f"{look(t, 'medium')} {t.get_ha()} {t.get_va()}".strip() for t in ax.texts}
+    )
+    said["places"] = [getattr(text, "xy", text.get_position()) for text in ax.texts]
+    legend = ax.get_legend()
+    said["legend"] = [text.get_text() for text in legend.texts] if legend else []
+    said["legend title"] = legend.get_title().get_text() if legend else ""
     said["shown"] = ax.axison
     for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
         named = isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator)
-        ticks = [tick.get_text() for tick in axis.get_ticklabels()] if named else []
+        labels = axis.get_ticklabels()
         said[name] = {
             "label": axis.get_label().get_text(),
             "limits": getattr(ax, f"get_{name}lim")(),
             "scale": axis.get_scale(),
-            "ticks": ticks,
+            "grid": any(line.get_visible() for line in axis.get_gridlines()),
+            "ticks": [tick.get_text() for tick in labels] if named else [],
+            "at": list(axis.get_majorticklocs()) if named else [],
+            "look": look(labels[0], "medium") if named and labels else "",
         }
     for line in ax.lines:
-        x, y = (np.asarray(part) for part in line.get_data())
-        style = f"{line.get_linestyle()} {line.get_marker()}"
+        x, y = line.get_data(orig=False)
+        style = f"{line.get_linestyle()} {line.get_marker()} {line.get_linewidth():g} pt"
+        if line.get_marker() != "None":
+            style += f" {line.get_markersize():g} pt"
+        style += faint(line)
         said["drawn"].append(("line", line.get_label(), to_hex(line.get_color()), style, x, y))
     for image in ax.images:
         low, high = image.get_clim()
         pixels = np.ma.filled(image.get_array(), np.nan)
         said["drawn"].append(("image", "", "", image.get_cmap().name, [low, high], pixels))
     for points in ax.collections:
-        x, y = np.ma.filled(points.get_offsets().astype(float), np.nan).reshape(-1, 2).T
-        label, color = points.get_label(), " ".join(colors(points.get_facecolor())[:3])
-        said["drawn"].append(("points", label, color, "", x, y))
+        kind, label, style = "points", points.get_label(), ""
+        color = " ".join(colors(points.get_facecolor())[:3])
+        places = np.ma.filled(points.get_offsets().astype(float), np.nan)
+        if isinstance(points, PathCollection):
+            style = " ".join(f"{size:g} pt\u00b2" for size in sorted(set(points.get_sizes()))[:3])
+        elif not isinstance(points, QuadMesh):  # a band between curves, or bars of an error
+            kind, paths = "outline", [path.vertices for path in points.get_paths()]
+            color = color or " ".join(colors(points.get_edgecolor())[:3])
+            places = np.concatenate([np.empty((0, 2)), *paths])
+            if not len(places):
+                continue
+        x, y = places.reshape(-1, 2).T
+        said["drawn"].append((kind, label, color, (style + faint(points)).strip(), x, y))
     bars = [p for p in ax.patches if hasattr(p, "get_bbox") and hasattr(p, "get_height")]
     for color in sorted({to_hex(bar.get_facecolor()) for bar in bars}):
-        own = [bar.get_bbox().bounds for bar in bars if to_hex(bar.get_facecolor()) == color]
-        place, size = np.array([b[:2] for b in own]), np.array([b[2:] for b in own])
-        said["drawn"].append(("bars", "", color, "", place, size))
+        own = [bar for bar in bars if to_hex(bar.get_facecolor()) == color]
+        bounds = np.array([bar.get_bbox().bounds for bar in own])
+        place, size = bounds[:, :2], bounds[:, 2:]
+        said["drawn"].append(("bars", "", color, faint(own[0]).strip(), place, size))
     for steps in ax.patches:
         if isinstance(steps, StepPatch):
             values, edges, _ = steps.get_data()

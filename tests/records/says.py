@@ -94,16 +94,25 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
 
     width, height = said["size"]
     lines = [f"figure {width:g} x {height:g}, drawn {drawn} times, {text(said['title'])}"]
+    if said["texts"]:
+        lines.append(f"  texts {text(' | '.join(said['texts']))}")
     for axes in said["axes"]:
-        lines.append(f"  axes {text(axes['title'])}{'' if axes['shown'] else ', switched off'}")
+        head = " ".join(["  axes", text(axes["title"]), axes["look"]]).rstrip()
+        off = "" if axes["shown"] else ", switched off"
+        lines.append(f"{head}{off} ~ {row(axes['place'])}")
         for name in "xy" if axes["shown"] else "":
             axis = axes[name]
-            kind = f"{text(axis['label'])} {axis['scale']}"
+            kind = f"{text(axis['label'])} {axis['scale']}{', grid' if axis['grid'] else ''}"
             lines.append(f"    {name} {kind} ~ {row(axis['limits'])}")
             if axis["ticks"]:
-                lines.append(f"    {name} ticks {' | '.join(axis['ticks'])}")
+                ticks = f"    {name} ticks {' | '.join(axis['ticks'])}"
+                lines.append(f"{ticks}, {axis['look']}" if axis["look"] else ticks)
+            usual = [*map(str, range(len(axis["at"])))], axis["ticks"]
+            if [f"{place:g}" for place in axis["at"]] not in usual:
+                lines += numbers(f"    {name} ticks at", axis["at"])
         if axes["legend"]:
-            lines.append(f"    legend {text(' | '.join(axes['legend']))}")
+            title = f"{axes['legend title']}: " if axes["legend title"] else ""
+            lines.append(f"    legend {text(title + ' | '.join(axes['legend']))}")
         if axes["texts"]:
             words = axes["texts"]
             if all(re.fullmatch(r"[\d,.]+", word) for word in words):
@@ -111,6 +120,9 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
                 lines += [f"    {line}" for line in numbers("numbers", values[:FEW])]
             else:
                 lines.append(f"    texts {text(' | '.join(words[:FEW]))}")
+            lines.append(f"      set {' | '.join(axes['looks'][:FEW])}")
+            for name, places in zip("xy", zip(*axes["places"], strict=True), strict=True):
+                lines += numbers(f"      {name}", places) if len(words) <= FEW else []
         drawn = axes["drawn"]
         if len(drawn) > FEW:
             lines.append(f"    {len(drawn)} drawn, of these:")

@@ -57,6 +57,10 @@ def says(change=lambda left, right: None):
     left, right = drawn.subplots(1, 2)
     left.plot([1, 2, 3], [3.0, 2.0, 1.5], label="train", color="C0")
     left.plot([1, 2, 3], [3.5, 3.0, 2.8], label="test", color="C1")
+    left.fill_between([1, 2, 3], [2.5, 1.5, 1.0], [3.5, 2.5, 2.0], alpha=0.5)
+    left.errorbar([2], [2.0], xerr=[0.5], color="C2")
+    left.scatter([1, 3], [1.0, 3.0], s=20)
+    left.annotate("best", (3, 1.5))
     left.set(title="Loss", xlabel="step", ylabel="nats")
     left.legend()
     right.imshow([[5, 1], [3, 9]], cmap="Blues")
@@ -68,7 +72,7 @@ def says(change=lambda left, right: None):
 
 
 def swap_names(left, right):
-    one, other = left.lines
+    one, other, *_ = left.lines
     one.set_label("test")
     other.set_label("train")
     left.legend()
@@ -87,6 +91,23 @@ def swap_names(left, right):
         lambda left, right: right.set_xticks([0, 1], ["dog", "cat"]),
         lambda left, right: left.lines[0].set_ydata([3.0, 2.0, 1.9]),
         lambda left, right: left.lines[0].set_linestyle("--"),
+        lambda left, right: left.lines[0].set_linewidth(2.5),
+        lambda left, right: left.lines[0].set_alpha(0.5),
+        lambda left, right: left.lines[0].set(marker="o", markersize=9),
+        lambda left, right: left.collections[0].set_verts([[(1, 1.5), (2, 2), (3, 2.5)]]),
+        lambda left, right: left.collections[0].set_alpha(0.2),
+        lambda left, right: left.collections[1].set_segments([[(1, 2), (3, 2)]]),
+        lambda left, right: left.collections[2].set_sizes([30]),
+        lambda left, right: left.texts[0].set_text("last"),
+        lambda left, right: left.texts[0].set_color("red"),
+        lambda left, right: left.texts[0].set_fontsize(8),
+        lambda left, right: left.texts[0].set_ha("right"),
+        lambda left, right: setattr(left.texts[0], "xy", (2, 1.5)),
+        lambda left, right: left.title.set(color="red", weight="bold"),
+        lambda left, right: left.grid(),
+        lambda left, right: left.legend(title="part"),
+        lambda left, right: right.set_xticks([0, 0.5], ["cat", "dog"]),
+        lambda left, right: right.tick_params(axis="x", labelrotation=30),
         lambda left, right: left.set_yscale("log"),
         lambda left, right: right.set_axis_off(),
         lambda left, right: left.axvline(2),
@@ -94,7 +115,9 @@ def swap_names(left, right):
         lambda left, right: left.stairs([1, 2, 3]),
         lambda left, right: left.scatter([1, 2], [3, 4]),
         lambda left, right: left.figure.suptitle("Two panels"),
+        lambda left, right: left.figure.supylabel("nats"),
         lambda left, right: left.figure.set_size_inches(8, 5),
+        lambda left, right: left.figure.subplots_adjust(top=0.6),
     ],
 )
 def test_the_record_of_a_figure_sees(change):
