@@ -42,6 +42,17 @@ def test_every_patient_has_the_same_eight_pictures(letter):
     assert drawn(figure).shape == (592, 1280, 3)
 
 
+@pytest.mark.parametrize("letter", ["A", "E", "Q"])
+def test_every_picture_has_its_room_on_the_page(letter):
+    figure = draw_chart(patient(letter))
+    figure.canvas.draw()
+    boxes = [part.get_tightbbox() for part in (*figure.axes, *figure.texts)]
+    for number, box in enumerate(boxes):
+        assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1
+        assert figure.bbox.y0 <= box.y0 and box.y1 <= figure.bbox.y1
+        assert not any(box.shrunk(0.98, 0.98).overlaps(other) for other in boxes[number + 1 :])
+
+
 def texts(ax):
     return [text.get_text() for text in ax.texts]
 

@@ -1,7 +1,7 @@
 """The table to keep, in the chapter and on one page."""
 
 from helpers.clinic import ILLNESSES
-from helpers.clinic.table import draw_table, table
+from helpers.clinic.table import draw_table, rows, table
 
 
 def test_the_table_has_every_illness_with_its_cure():
@@ -12,6 +12,17 @@ def test_the_table_has_every_illness_with_its_cure():
             (line,) = (line for line in lines if f"**{illness.name}**" in line)
             assert illness.shows in line
             assert illness.cure in line
+
+
+def test_a_sight_is_named_once_above_its_illnesses():
+    named, illnesses = [], []
+    for line in table().splitlines()[2:]:
+        sight, illness, *_ = (cell.strip() for cell in line.strip("|").split(" | "))
+        if sight:
+            named.append(sight)
+        illnesses.append((named[-1], illness.strip("*")))
+    assert len(named) == len(set(named))
+    assert illnesses == [(sight, illness.name) for sight, illness in rows()]
 
 
 def test_the_poster_has_room_for_all_its_words(tmp_path):
