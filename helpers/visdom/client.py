@@ -110,10 +110,11 @@ class VisdomClient(visdom.Visdom):
         env: str | None = None,
         opts: dict | None = None,
     ) -> str:
-        """How the finite numbers in ``X`` are distributed, in ``opts["numbins"]`` (30) bars.
+        """How the finite numbers in ``X`` are distributed, in ``opts["numbins"]`` bars.
 
-        A bar stands at the middle of its bin. Visdom's own moves it by up to half a bin, and
-        draws numbers that are all alike as bars in one place.
+        If that isn't given they are 30, or as many as there are numbers. A bar stands at the middle
+        of its bin. Visdom's own moves it by up to half a bin, and draws numbers that are all alike
+        as bars in one place.
         """
         values = np.ravel(numbers("histogram", "X", plain(X)))
         opts = dict(opts or {})

@@ -279,6 +279,12 @@ def test_a_bar_of_a_histogram_stands_in_the_middle_of_its_bin(sent):
     assert (trace["x"], trace["y"]) == ([0.5, 1.5, 2.5, 3.5], [2, 1, 0, 1])
 
 
+@pytest.mark.parametrize(("values", "bars"), [(100, 30), (30, 30), (9, 9), (0, 1)])
+def test_a_histogram_has_thirty_bars_or_as_many_as_there_are_values(sent, values, bars):
+    (trace,) = sent("histogram", torch.linspace(0, 1, values))["data"]
+    assert len(trace["x"]) == bars and sum(trace["y"]) == values
+
+
 # ---- what everything passes through ----
 
 
