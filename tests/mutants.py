@@ -35,6 +35,7 @@ from PIL import Image, ImageOps
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+import tests.conftest  # noqa: E402, F401  # sets what torch reads once, when it is loaded
 from tests.records.compare import NUMBER  # noqa: E402
 from tests.records.prose import NUMBER as NUMBER_IN_PROSE  # noqa: E402
 from tests.records.prose import VALUES  # noqa: E402

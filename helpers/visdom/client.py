@@ -44,7 +44,8 @@ class VisdomClient(visdom.Visdom):
 
     Data may be torch tensors (on any device, of any dtype, with or without gradients), numpy
     arrays, numbers, or lists of these; so may be what an option holds. A single number is a
-    series of one. ``opts`` is left as it is: the same dictionary can serve several calls.
+    series of one, but for ``stem``, ``bar``, ``boxplot`` and ``pie``, which need two or more.
+    ``opts`` is left as it is: the same dictionary can serve several calls.
 
     NaN and infinity are a gap in ``line``, ``scatter``, ``stem``, ``bar``, ``boxplot``,
     ``heatmap``, ``surf`` and ``contour``, and a ValueError in every other method. An image is
@@ -112,13 +113,17 @@ class VisdomClient(visdom.Visdom):
     ) -> str:
         """How the finite numbers in ``X`` are distributed, in ``opts["numbins"]`` bars.
 
-        If that isn't given they are 30, or as many as there are numbers. A bar stands at the middle
-        of its bin. Visdom's own moves it by up to half a bin, and draws numbers that are all alike
-        as bars in one place.
+        If that isn't given they are as many as there are numbers, but 3 to 30. A bar stands at the
+        middle of its bin. Visdom's own moves it by up to half a bin, and draws numbers that are all
+        alike as bars in one place. Raises ValueError if ``numbins`` isn't a whole number, 2 or
+        more: Visdom can't draw a single bar.
         """
         values = np.ravel(numbers("histogram", "X", plain(X)))
         opts = dict(opts or {})
-        edges = bin_edges(values, opts.setdefault("numbins", max(1, min(30, values.size))))
+        bins = opts.setdefault("numbins", max(3, min(30, values.size)))
+        if not isinstance(bins, (int, np.integer)) or isinstance(bins, bool) or bins < 2:
+            raise ValueError(f"numbins is {bins!r}; Visdom needs a whole number, 2 or more")
+        edges = bin_edges(values, bins)
         counts, _ = np.histogram(values.astype(float), edges)
         return self.bar(counts, Y=edges[:-1] / 2 + edges[1:] / 2, win=win, env=env, opts=opts)
 

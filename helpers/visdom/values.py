@@ -14,6 +14,9 @@ from helpers.values import plain
 GAPS = ("line", "scatter", "stem", "bar", "boxplot", "heatmap", "surf", "contour")
 """The methods that can draw a gap."""
 
+TWO_OR_MORE = ("stem", "bar", "boxplot", "pie")
+"""The methods in which Visdom drops the only axis of a single number."""
+
 ROUNDING = 0.5 / 255
 """How far beyond [0, 1] an image's floats may lie: half a grey value."""
 
@@ -25,7 +28,8 @@ def numbers(method: str, name: str, value: object) -> object:
     is a list of dictionaries.
 
     Raises ValueError naming the method, the argument and what to do: for rows of different
-    lengths, for complex numbers, and for NaN and infinity where no gap can be drawn.
+    lengths, for complex numbers, for a single number where Visdom needs two, and for NaN and
+    infinity where no gap can be drawn.
     """
     try:
         array = np.atleast_1d(value)
@@ -40,6 +44,10 @@ def numbers(method: str, name: str, value: object) -> object:
     if array.dtype.kind == "c":
         raise ValueError(
             f"{method}: {name} holds complex numbers; draw {name}.real and {name}.imag, or abs()"
+        )
+    if array.size == 1 and name == "X" and method in TWO_OR_MORE:
+        raise ValueError(
+            f"{method}: X holds one number; Visdom draws two or more, or say it in text"
         )
     if array.dtype.kind == "b":
         return array.astype(np.uint8)

@@ -119,6 +119,15 @@ def test_a_single_number_is_a_series_of_one(sent):
         assert (trace["x"], trace["y"]) == ([3], [0.5])
 
 
+@pytest.mark.parametrize("method", ["stem", "bar", "boxplot", "pie"])
+def test_where_visdom_needs_two_numbers_one_is_refused(sent, method):
+    """It drops each axis of length 1, and then there is none left."""
+    for value in (5.0, [5.0], torch.ones(1, 1)):
+        with pytest.raises(ValueError, match=f"{method}: X holds one number; .* two or more"):
+            sent(method, value)
+    assert sent(method, [5.0, 1.0])["data"]
+
+
 def test_whole_numbers_and_truth_values_are_numbers(sent):
     assert sent("bar", torch.tensor([True, False]))["data"][0]["y"] == [1, 0]
     assert sent("line", torch.arange(3), X=[0, 1, 2])["data"][0]["y"] == [0, 1, 2]
@@ -279,10 +288,21 @@ def test_a_bar_of_a_histogram_stands_in_the_middle_of_its_bin(sent):
     assert (trace["x"], trace["y"]) == ([0.5, 1.5, 2.5, 3.5], [2, 1, 0, 1])
 
 
-@pytest.mark.parametrize(("values", "bars"), [(100, 30), (30, 30), (9, 9), (0, 1)])
+@pytest.mark.parametrize(("values", "bars"), [(100, 30), (30, 30), (9, 9), (2, 3), (1, 3), (0, 3)])
 def test_a_histogram_has_thirty_bars_or_as_many_as_there_are_values(sent, values, bars):
-    (trace,) = sent("histogram", torch.linspace(0, 1, values))["data"]
+    (trace,) = sent("histogram", torch.linspace(5, 6, values))["data"]
     assert len(trace["x"]) == bars and sum(trace["y"]) == values
+
+
+def test_a_single_number_has_its_bar_in_the_middle(sent):
+    (trace,) = sent("histogram", [7.0])["data"]
+    assert trace["x"][1] == pytest.approx(7) and trace["y"] == [0, 1, 0]
+
+
+@pytest.mark.parametrize("bins", [1, 0, -3, 2.5, True, "30"])
+def test_a_number_of_bars_that_visdom_cannot_draw_is_named(sent, bins):
+    with pytest.raises(ValueError, match=f"numbins is {bins!r}; .* a whole number, 2 or more"):
+        sent("histogram", [1.0, 2.0], opts={"numbins": bins})
 
 
 # ---- what everything passes through ----
