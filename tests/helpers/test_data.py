@@ -1,5 +1,6 @@
 """The embedded sample, the readers of IDX files, the downloads that fail, and the loader."""
 
+import contextlib
 import gzip
 import hashlib
 import re
@@ -319,6 +320,56 @@ def test_download_once(sample, tmp_path, monkeypatch, mirror, capfd):
     assert [path.name for path in (tmp_path / "MNIST").iterdir()] == ["raw"]
     mirrors(monkeypatch)  # none is left to ask
     assert len(load_dataset("mnist", root=tmp_path).test) == 2000
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_download_leaves_the_timeout_of_other_connections(
+    complete, tmp_path, monkeypatch, mirror
+):
+    folder, address = mirror
+    serve_sample(folder, monkeypatch)
+    mirrors(monkeypatch, address)
+    if not complete:
+        (folder / "train-labels-idx1-ubyte.gz").unlink()
+    socket.setdefaulttimeout(77)
+    try:
+        with contextlib.nullcontext() if complete else pytest.raises(DatasetError):
+            load_dataset("mnist", root=tmp_path)
+        assert socket.getdefaulttimeout() == 77
+    finally:
+        socket.setdefaulttimeout(None)
+
+
+def test_a_mirror_that_falls_silent_in_the_midst_is_given_up(tmp_path, monkeypatch):
+    asked, done = [], Event()
+
+    class Tired(SimpleHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            if len(asked) == 1:
+                self.send_error(404)
+            else:
+                done.wait(20)
+
+        def log_message(self, *arguments):
+            pass
+
+    monkeypatch.setattr(data, "DOWNLOAD_TIMEOUT", 0.2)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Tired) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        mirrors(monkeypatch, f"http://127.0.0.1:{server.server_port}/")
+        start = time.monotonic()
+        try:
+            with pytest.raises(DatasetError, match="can't be reached"):
+                load_dataset("mnist", root=tmp_path)
+            assert time.monotonic() - start < 10
+        finally:
+            done.set()
+            server.shutdown()
+            thread.join()
+    assert len(asked) > 1
+    assert list((tmp_path / "MNIST").iterdir()) == []
 
 
 def test_what_is_advised_for_a_damaged_file_brings_it_back(sample, tmp_path, monkeypatch, mirror):

@@ -225,6 +225,15 @@ def test_an_image_that_would_come_out_wrong_is_refused(sent, image, message):
         sent("image", image)
 
 
+def test_a_batch_is_named_as_wanted_only_where_one_is_drawn(sent):
+    one, batch = r"width\) with .*, or \(height, width\)", r", or a batch \(images, channels"
+    with pytest.raises(ValueError, match=one) as image:
+        sent("image", torch.rand(2, 8, 8))
+    assert "a batch" not in str(image.value)
+    with pytest.raises(ValueError, match=one + batch):
+        sent("images", torch.rand(5, 2, 8, 8))
+
+
 def test_the_remedies_that_are_named_work(sent):
     normalized = (RAMP - 0.1307) / 0.3081
     np.testing.assert_array_equal(pixels(sent("image", normalized * 0.3081 + 0.1307))[..., 0], GREY)
