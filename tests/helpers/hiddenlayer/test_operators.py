@@ -39,7 +39,13 @@ X = torch.zeros(1, 2, 6, 6)
         (lambda: X.view(-1), "Reshape"),
         (lambda: X[0], "Gather"),
         (lambda: X[:, :1], "Slice"),
+        (lambda: X[1:], "Slice"),
+        (lambda: X[:, None, :1], "Slice"),
         (lambda: X[None], "Unsqueeze"),
+        (lambda: X[:, None], "Unsqueeze"),
+        (lambda: X[..., None], "Unsqueeze"),
+        (lambda: X[0, None], "Gather"),
+        (lambda: X[:, [0]], "Gather"),
         (lambda: F.adaptive_avg_pool2d(X, 1), "GlobalAveragePool"),
     ],
 )
@@ -72,6 +78,23 @@ def test_the_kernel_of_a_convolution_comes_under_onnxs_names():
     found = operator.attributes(arguments, keywords)
     assert found["kernel_shape"] == [5]
     assert (found["strides"], found["pads"], found["group"]) == ([2], [1], 2)
+
+
+@pytest.mark.parametrize(
+    ("run", "unchanged"),
+    [
+        (lambda: X[:], True),
+        (lambda: X[...], True),
+        (lambda: X[:, 0:], True),
+        (lambda: X[:1], False),
+        (lambda: X[:, 1:], False),
+        (lambda: X[..., ::2], False),
+        (lambda: X[None], False),
+    ],
+)
+def test_an_index_that_takes_all_is_no_step(run, unchanged):
+    operator, arguments, keywords = heard(run)[-1]
+    assert operator.unchanged(arguments, keywords) is unchanged
 
 
 def test_questions_about_a_tensor_are_no_steps():

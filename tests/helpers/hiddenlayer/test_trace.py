@@ -522,6 +522,50 @@ def test_of_several_ways_the_one_that_this_input_takes_is_drawn_and_it_says_so(
     assert torch.equal(args, before)
 
 
+@pytest.mark.parametrize(
+    "give", [torch.from_numpy, torch.as_tensor, torch.asarray, torch.tensor, torch.Tensor]
+)
+def test_what_comes_back_from_an_array_is_of_what_went_into_it(give):
+    class Through(nn.Module):
+        def forward(self, x):
+            return give(np.sin(x.exp().detach().numpy())) * 2
+
+    made = raw(Through(), LEFT)
+    (_, op, _) = ops(made)
+    assert edges(made) == [("Exp", op), (op, "Mul")]
+
+
+def test_what_is_set_as_a_tensors_data_is_what_it_holds_from_then_on():
+    class Held(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("state", torch.ones(2, 3))
+
+        def forward(self, x):
+            self.state.data = x.exp()
+            self.state.mul_(2)
+            return self.state.sin()
+
+    model = Held()
+    assert edges(raw(model, LEFT)) == [("Exp", "Mul"), ("Mul", "Sin")]
+    assert torch.equal(model.state, torch.ones(2, 3))
+
+
+def test_a_gradient_that_is_set_is_not_what_a_tensor_holds():
+    class Hinted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(2, 3))
+
+        def forward(self, x):
+            self.weight.grad = x.exp()
+            return x + self.weight.sin()
+
+    model = Hinted()
+    assert ("Exp", "Sin") not in edges(raw(model, LEFT))
+    assert model.weight.grad is None
+
+
 def test_a_branch_that_no_input_decides_is_no_other_way():
     model = Steps()
     graph = raw(model, torch.rand(4, 3))
