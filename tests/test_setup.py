@@ -20,7 +20,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from helpers.runtime import read_env
 from helpers.visdom import page
+from tests.arithmetic import ROUNDED_ALIKE
 from tests.conftest import CHAPTERS, ROOT
 
 
@@ -507,3 +509,24 @@ def test_a_python_that_is_too_old_or_absent(tmp_path):
 def test_make_help_lists_every_target_for_people():
     listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
     assert {line.split()[1] for line in listed.splitlines()} >= {"lab", "test", "notebooks", "help"}
+
+
+def test_what_is_recorded_is_computed_as_on_every_x86_processor():
+    """Asked of torch, of oneDNN and of MKL, which say it when they compute."""
+    program = (
+        "import tests.arithmetic, torch; print('torch:', torch.backends.cpu.get_cpu_capability());"
+        "torch.nn.functional.conv2d(torch.ones(8, 4, 9, 9), torch.ones(4, 4, 3, 3));"
+        "torch.ones(64, 64) @ torch.ones(64, 64)"
+    )
+    names = read_env(ROOT / "tests" / "arithmetic.env")
+    unset = {name: value for name, value in os.environ.items() if name not in names}
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=unset | {"PYTHONPATH": str(ROOT), "MKL_VERBOSE": "1", "ONEDNN_VERBOSE": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    expected = ["torch: AVX2\n", "isa:Intel AVX2\n", "CNR:COMPATIBLE"] if ROUNDED_ALIKE else []
+    assert [words for words in expected if words not in said] == []
