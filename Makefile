@@ -61,7 +61,8 @@ notebooks: $(VENV)/.test  ## run every chapter in place, to renew the stored out
 	@$(MAKE) --no-print-directory records
 
 records: $(VENV)/.test  ## renew the records of what the chapters say, after an intended change
-	@RENEW_RECORDS=1 $(PY) -m pytest -q tests/chapters/test_records.py tests/chapters/test_prose.py
+	@RENEW_RECORDS=1 $(PY) -m pytest -q tests/chapters/test_records.py tests/chapters/test_prose.py \
+	  tests/helpers/clinic/test_illnesses.py
 
 mutants: $(VENV)/.test  ## plant mistakes all over the course, and print the share that tests catch
 	@$(PY) tests/mutants.py $(MUTANTS)
@@ -182,6 +183,7 @@ $(VENV)/.site: $(VENV)/.lab | system
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.test
+	@echo "Adding what looks at each commit"
 	@$(PIP) --no-build-isolation --editable '.[dev,site,test]'
 	@touch $@
 

@@ -222,7 +222,7 @@ TARGETS = {
     "browser": ["pytest tests/browser"],
     "nbval": ["--nbval", "notebooks"],
     "notebooks": ["tests/run_notebooks.py", "RENEW_RECORDS=1"],
-    "records": ["RENEW_RECORDS=1", "tests/chapters/test_records.py", "test_prose.py"],
+    "records": ["RENEW_RECORDS=1", "test_records.py", "test_prose.py", "test_illnesses.py"],
     "mutants": ["tests/mutants.py"],
     "screenshots": ["PICTURES=", "/notebooks/images", "pytest tests/browser"],
     "clinic": ["tests/arithmetic.env", "data/build_clinic.py"],

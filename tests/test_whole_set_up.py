@@ -59,6 +59,13 @@ def test_each_stamp_is_set_when_its_rule_ends():
         assert recipe.rstrip().endswith("@touch $@"), stamp
 
 
+def test_each_step_that_takes_minutes_says_first_what_it_is():
+    steps = re.findall(r"^(?:define set_up|\$\(VENV\)/\.\w+:.*)\n(.*)", MAKEFILE, re.M)
+    assert len(steps) >= 8
+    for first in steps:
+        assert re.match(r'\t?@echo "(Setting up|Adding) .+"$|\t\$\(set_up\)$', first), first
+
+
 def test_nbval_blanks_addresses_and_ports_only():
     settings = configparser.RawConfigParser()
     settings.read(ROOT / "tests" / "nbval.cfg")

@@ -149,7 +149,7 @@ def axes_say(ax) -> dict:
     legend = ax.get_legend()
     said["legend"] = [text.get_text() for text in legend.texts] if legend else []
     said["legend title"] = legend.get_title().get_text() if legend else ""
-    said["shown"] = ax.axison
+    said["shown"], said["framed"] = ax.axison, ax.get_frame_on()
     for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
         named = isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator)
         labels = axis.get_ticklabels()

@@ -98,8 +98,9 @@ def figure(drawn: int, said: dict, source: str) -> list[str]:
         lines.append(f"  texts {text(' | '.join(said['texts']))}")
     for axes in said["axes"]:
         head = " ".join(["  axes", text(axes["title"]), axes["look"]]).rstrip()
-        off = "" if axes["shown"] else ", switched off"
-        lines.append(f"{head}{off} ~ {row(axes['place'])}")
+        head += "" if axes["shown"] else ", switched off"
+        head += "" if axes["framed"] else ", without a frame"
+        lines.append(f"{head} ~ {row(axes['place'])}")
         for name in "xy" if axes["shown"] else "":
             axis = axes[name]
             kind = f"{text(axis['label'])} {axis['scale']}{', grid' if axis['grid'] else ''}"

@@ -110,6 +110,7 @@ def swap_names(left, right):
         lambda left, right: right.tick_params(axis="x", labelrotation=30),
         lambda left, right: left.set_yscale("log"),
         lambda left, right: right.set_axis_off(),
+        lambda left, right: right.set_frame_on(False),
         lambda left, right: left.axvline(2),
         lambda left, right: left.bar([1, 2], [3, 4]),
         lambda left, right: left.stairs([1, 2, 3]),
