@@ -120,12 +120,10 @@ def code_mutants(source: str, strings: bool) -> Iterator[tuple[str, str]]:
         mark = re.search(r"not in|is not|in|is|[-+*/|<>=!]+", words)
         return changed(start + mark.start(), start + mark.end(), new)
 
-    docstrings = {
-        id(node.body[0].value)
+    docstrings = {  # of modules, classes, functions, and of the names that they follow
+        id(node.value)
         for node in ast.walk(tree)
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef)
-        and node.body
-        and isinstance(node.body[0], ast.Expr)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
     texts = []
     for node in ast.walk(tree):
