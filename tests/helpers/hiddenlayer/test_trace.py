@@ -824,6 +824,22 @@ class Standardized(nn.Linear):
         return F.linear(x, self.gain(self.weight - self.weight.mean(1, keepdim=True)), self.bias)
 
 
+def test_what_makes_a_parameter_is_no_layer_wherever_the_parameter_is_read():
+    """Not only where a layer takes it for its weight."""
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(3, 3))
+
+        def forward(self, x):
+            return (x * self.scale).relu()
+
+    model = Scaled()
+    parametrize.register_parametrization(model, "scale", Generated())
+    assert ops(raw(model, torch.zeros(3, 3))) == ["Mul", "Relu"]
+
+
 def test_layers_that_ran_on_no_input_are_drawn_and_what_prepares_weights_isnt():
     graph = raw(Positions(), torch.zeros(2, 5, 3))
     assert ops(graph) == [
