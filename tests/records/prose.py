@@ -126,6 +126,7 @@ def says(path: Path, claimed: set[tuple[str, int]]) -> str:
     lines, chapter = [], sections(path)
     for section in chapter:
         lines += ["", section.heading]
+        lines += re.findall(r"^### \d\. .+$", section.text, re.M)  # the exercises' titles and times
         for number in NUMBER.finditer(section.plain):
             if (section.heading, number.start()) not in claimed:
                 lines.append(f"{context(section.text, *number.span())}")

@@ -8,8 +8,10 @@ import matplotlib.pyplot as plt
 import nbformat
 import numpy as np
 import pytest
+from matplotlib import font_manager
 from nbclient import NotebookClient
 
+import helpers.hiddenlayer.canvas as canvas_module
 from helpers import hiddenlayer as hl
 from helpers.hiddenlayer.panels import COLORS
 from tests.helpers.hiddenlayer.conftest import decode, is_drawn
@@ -246,3 +248,19 @@ def test_a_picture_that_cannot_be_saved_leaves_the_old_one(history, tmp_path):
         canvas.save(tmp_path / "file" / "a.png")
     assert (tmp_path / "a.png").read_bytes() == old
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "file"]
+
+
+def test_a_font_that_matplotlibs_list_does_not_have_yet_is_found_on_the_system(monkeypatch):
+    """As after the font was installed: matplotlib keeps its list from before."""
+    manager, added = font_manager.fontManager, []
+    scripts = canvas_module.SCRIPTS
+    before = [f for f in manager.ttflist if not any(s in f.name.lower() for s in scripts)]
+    assert len(before) < len(manager.ttflist), "is no font with Chinese characters installed?"
+    addfont = type(manager).addfont
+    monkeypatch.setattr(manager, "ttflist", before)
+    monkeypatch.setattr(
+        manager, "addfont", lambda path: (added.append(path), addfont(manager, path))
+    )
+    (name,) = canvas_module._fonts_for_other_scripts.__wrapped__()
+    assert any(script in name.lower() for script in scripts)
+    assert added and len(added) < len(font_manager.findSystemFonts())
