@@ -1,5 +1,6 @@
 """The numbers, links and pictures in a chapter's text, and where each number comes from."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -135,5 +136,7 @@ def says(path: Path, claimed: set[tuple[str, int]]) -> str:
             lines.append(f"link: {words} -> {target}")
         for picture in pictures(section.text):
             lines.append(f"picture: {picture.target}, {picture.width}: {picture.description}")
-            lines.append(f"    looks {glance(path.parent / picture.target)}")
+            file = path.parent / picture.target
+            lines.append(f"    looks {glance(file)}")
+            lines.append(f"    file {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}")
     return "\n".join(lines)
