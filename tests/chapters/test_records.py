@@ -4,7 +4,6 @@
 in what the chapters say, and is what there is to read.
 """
 
-import os
 import re
 from pathlib import Path
 
@@ -12,8 +11,8 @@ import pytest
 
 from tests.arithmetic import ROUNDED_ALIKE
 from tests.conftest import CHAPTERS
-from tests.records import says
-from tests.records.compare import differences, renewed
+from tests.records import compare, says
+from tests.records.compare import differences
 
 RECORDS = Path(__file__).with_name("records")
 BY_THE_CLOCK = {"06_many_runs"}
@@ -50,18 +49,10 @@ def in_no_order(match: re.Match) -> str:
 
 
 def check(name: str, now: str) -> None:
-    """Compare a text with its record; with RENEW_RECORDS in the environment, renew it instead."""
-    record = RECORDS / name
+    """Compare a chapter's text with its record, or renew that."""
     if name.split(".")[0] in BY_THE_CLOCK:
         now = without_the_clock(now)
-    now = now.strip() + "\n"
-    stored = record.read_text(encoding="utf-8") if record.exists() else ""
-    if os.environ.get("RENEW_RECORDS"):
-        record.parent.mkdir(exist_ok=True)
-        record.write_text(renewed(stored, now), encoding="utf-8")
-        return
-    changed = "\n".join(differences(stored, now))
-    assert not changed, f"{name} says something else. Meant so? make records renews it.\n{changed}"
+    compare.check(RECORDS / name, now)
 
 
 @repeatable

@@ -9,8 +9,10 @@ So another order of summation doesn't turn a test red, and 89.6 for 98.6 does.
 """
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 NUMBER = re.compile(r"(?<![\w.])[-+±]?\d+(?:,\d{3})*(?:\.\d+)?(?:e[-+]?\d+)?(?!\d)|\bnan\b")
 MARKED = re.compile(rf"~({NUMBER.pattern})")
@@ -70,6 +72,19 @@ def differences(old: str, new: str) -> list[str]:
 def renewed(old: str, new: str) -> str:
     """The new text, with the old one's lines where they agree."""
     return "".join(f"{line}\n" for _, after in pairs(old, new) for line in after)
+
+
+def check(record: Path, now: str) -> None:
+    """Compare a text with its record; with RENEW_RECORDS in the environment, renew it instead."""
+    now = now.strip() + "\n"
+    stored = record.read_text(encoding="utf-8") if record.exists() else ""
+    if os.environ.get("RENEW_RECORDS"):
+        record.parent.mkdir(exist_ok=True)
+        record.write_text(renewed(stored, now), encoding="utf-8")
+        return
+    changed = "\n".join(differences(stored, now))
+    said = f"{record.name} says something else. Meant so? make records renews it."
+    assert not changed, f"{said}\n{changed}"
 
 
 def marked(text: str, source: str = "") -> str:

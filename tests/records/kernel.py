@@ -102,11 +102,11 @@ def plain_values(result, shell) -> dict[str, bytes]:
 
 def figure_says(figure) -> dict:
     """The texts of a figure and its axes, and the numbers behind what is drawn in them."""
-    title, *others = [figure.get_suptitle(), *(text.get_text() for text in figure.texts)]
+    title, texts = figure.get_suptitle(), [text.get_text() for text in figure.texts]
     return {
         "size": tuple(figure.get_size_inches()),
         "title": title,
-        "texts": [words for words in others if words != title],
+        "texts": [words for words in texts if words != title],
         "axes": [axes_say(ax) for ax in figure.axes],
     }
 
@@ -152,15 +152,15 @@ def axes_say(ax) -> dict:
     said["shown"], said["framed"] = ax.axison, ax.get_frame_on()
     for name, axis in (("x", ax.xaxis), ("y", ax.yaxis)):
         named = isinstance(axis.get_major_locator(), FixedLocator | StrCategoryLocator)
-        labels = axis.get_ticklabels()
+        labels, at = (axis.get_ticklabels(), axis.get_majorticklocs()) if named else ([], [])
         said[name] = {
             "label": axis.get_label().get_text(),
             "limits": getattr(ax, f"get_{name}lim")(),
             "scale": axis.get_scale(),
             "grid": any(line.get_visible() for line in axis.get_gridlines()),
-            "ticks": [tick.get_text() for tick in labels] if named else [],
-            "at": list(axis.get_majorticklocs()) if named else [],
-            "look": look(labels[0], "medium") if named and labels else "",
+            "ticks": [tick.get_text() for tick in labels],
+            "at": list(at),
+            "look": look(labels[0], "medium") if labels else "",
         }
     for line in ax.lines:
         x, y = line.get_data(orig=False)

@@ -45,4 +45,4 @@ def record():
         for state, make in (("ill", ill_recipe), ("cured", cured_recipe)):
             other = [line for line in lines(make(illness)) if line not in healthy]
             said += ["", f"## {illness.patient}, {state}: {illness.name}", *other]
-    return "\n".join(said) + "\n"
+    return "\n".join(said)

@@ -3,7 +3,6 @@
 import inspect
 import itertools
 import math
-import os
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,7 @@ from helpers.clinic import illnesses as the_list
 from helpers.clinic.signs import SIGNS, measure
 from tests.helpers.clinic import measured
 from tests.helpers.clinic.recipes import describe, record
-from tests.records.compare import differences, renewed
+from tests.records.compare import check
 
 BY_LETTER = {illness.patient: illness for illness in ILLNESSES}
 each = pytest.mark.parametrize("illness", ILLNESSES, ids=lambda illness: illness.name)
@@ -80,12 +79,7 @@ def test_an_illness_changes_a_recipe_and_its_cure_takes_that_back(illness):
 
 def test_recipes_are_those_that_were_recorded():
     """Or the recordings would be of another list; `make clinic` and `make records` renew both."""
-    path = Path(__file__).parents[1] / "expected" / "clinic_recipes.txt"
-    now, stored = record(), path.read_text(encoding="utf-8") if path.exists() else ""
-    if os.environ.get("RENEW_RECORDS"):
-        path.write_text(renewed(stored, now), encoding="utf-8")
-        return
-    assert differences(stored, now) == []
+    check(Path(__file__).parents[1] / "expected" / "clinic_recipes.txt", record())
 
 
 def test_every_cure_restores_the_healthy_range():
