@@ -284,21 +284,30 @@ def test_a_name_that_never_resolves_is_given_up(tmp_path, monkeypatch):
     assert list((tmp_path / "MNIST").iterdir()) == []
 
 
+class Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def served(handler):
+    """The address of a server whose requests ``handler`` answers, inside the block."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 @pytest.fixture
 def mirror(tmp_path_factory):
     """A folder, and the address at which a server hands out its files."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *arguments):
-            pass
-
     folder = tmp_path_factory.mktemp("mirror")
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        yield folder, f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
-        thread.join()
+    with served(partial(Quiet, directory=folder)) as address:
+        yield folder, address
 
 
 def serve_sample(folder, monkeypatch):
@@ -343,7 +352,7 @@ def test_a_download_leaves_the_timeout_of_other_connections(
 def test_a_mirror_that_falls_silent_in_the_midst_is_given_up(tmp_path, monkeypatch):
     asked, done = [], Event()
 
-    class Tired(SimpleHTTPRequestHandler):
+    class Tired(Quiet):
         def do_GET(self):
             asked.append(self.path)
             if len(asked) == 1:
@@ -351,14 +360,9 @@ def test_a_mirror_that_falls_silent_in_the_midst_is_given_up(tmp_path, monkeypat
             else:
                 done.wait(20)
 
-        def log_message(self, *arguments):
-            pass
-
     monkeypatch.setattr(data, "DOWNLOAD_TIMEOUT", 0.2)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Tired) as server:
-        thread = Thread(target=server.serve_forever)
-        thread.start()
-        mirrors(monkeypatch, f"http://127.0.0.1:{server.server_port}/")
+    with served(Tired) as address:
+        mirrors(monkeypatch, address)
         start = time.monotonic()
         try:
             with pytest.raises(DatasetError, match="can't be reached"):
@@ -366,8 +370,6 @@ def test_a_mirror_that_falls_silent_in_the_midst_is_given_up(tmp_path, monkeypat
             assert time.monotonic() - start < 10
         finally:
             done.set()
-            server.shutdown()
-            thread.join()
     assert len(asked) > 1
     assert list((tmp_path / "MNIST").iterdir()) == []
 
