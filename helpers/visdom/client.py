@@ -122,7 +122,9 @@ class VisdomClient(visdom.Visdom):
         opts = dict(opts or {})
         bins = opts.setdefault("numbins", max(3, min(30, values.size)))
         if not isinstance(bins, (int, np.integer)) or isinstance(bins, bool) or bins < 2:
-            raise ValueError(f"numbins is {bins!r}; Visdom needs a whole number, 2 or more")
+            raise ValueError(
+                f"histogram: numbins is {bins!r}; Visdom needs a whole number, 2 or more"
+            )
         edges = bin_edges(values, bins)
         counts, _ = np.histogram(values.astype(float), edges)
         return self.bar(counts, Y=edges[:-1] / 2 + edges[1:] / 2, win=win, env=env, opts=opts)

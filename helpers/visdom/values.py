@@ -46,9 +46,7 @@ def numbers(method: str, name: str, value: object) -> object:
             f"{method}: {name} holds complex numbers; draw {name}.real and {name}.imag, or abs()"
         )
     if array.size == 1 and name == "X" and method in TWO_OR_MORE:
-        raise ValueError(
-            f"{method}: X holds one number; Visdom draws two or more, or say it in text"
-        )
+        raise ValueError(f"{method}: X holds one number; Visdom needs two or more")
     if array.dtype.kind == "b":
         return array.astype(np.uint8)
     if array.dtype.kind != "f":
